@@ -1,0 +1,157 @@
+"""What the core needs from the outside, as small protocols. ``streams``, ``storage`` and ``cli`` provide them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from continual_dml.records import (
+    CatalogItem,
+    Generation,
+    ImageRecord,
+    Neighbours,
+    Publication,
+    TaskSummary,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+
+    Tensors = Mapping[str, NDArray[Any]]
+
+
+class ProgressListener(Protocol):
+    """Told what goes on; must never fail and never write to stdout."""
+
+    def start(self, stage: str, total: int) -> None:
+        """A stage of ``total`` units begins; a stage that was open before is finished."""
+
+    def advance(self, units: int = 1, detail: str = "") -> None:
+        """``units`` more are done; ``detail`` is a short text such as the current loss."""
+
+    def note(self, message: str) -> None:
+        """One line worth showing, for instance a warning."""
+
+
+class PairLoss(Protocol):
+    """A metric-learning loss over one batch."""
+
+    def __call__(self, embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Return the scalar loss of unit vectors ``embeddings`` (B, D) with ``labels`` (B,)."""
+
+
+class VectorIndex(Protocol):
+    """Exact or approximate inner-product search over unit vectors with stable ids; larger is closer."""
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+
+    def __len__(self) -> int: ...
+
+    def search(self, queries: NDArray[np.float32], k: int) -> Neighbours:
+        """Return the ``min(k, len(self))`` best items per query (Q, D), best first.
+
+        Raises:
+            DimensionMismatch: the queries have another dimension.
+        """
+
+
+class ImageReader(Protocol):
+    """Decodes files to the pixel squares that the workspace's models were trained on."""
+
+    def read(
+        self, paths: Sequence[str], expected_hashes: Sequence[str] | None = None
+    ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """Return pixels (n, S, S, 3) uint8 and the positions (n,) in ``paths`` they belong to.
+
+        Files that cannot be read, or whose SHA-256 differs from the expected one, are left out.
+        """
+
+
+class Artefacts(Protocol):
+    """The files of one published generation, verified against its manifest before they are used."""
+
+    @property
+    def generation(self) -> Generation:
+        """The generation that these files belong to."""
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The settings recorded when the generation was built."""
+
+    def names(self) -> Sequence[str]:
+        """Names of all files."""
+
+    def read_tensors(self, name: str) -> dict[str, NDArray[Any]]:
+        """Return the named arrays of a safetensors file.
+
+        Raises:
+            CorruptIndex: the file is missing or differs from the manifest.
+        """
+
+    def read_json(self, name: str) -> Any:  # noqa: ANN401 - a JSON document
+        """Return a parsed JSON file; raises as :meth:`read_tensors`."""
+
+
+class Draft(Protocol):
+    """A generation being built. Nothing of it can be seen until :meth:`publish` returns."""
+
+    generation_id: int
+    task_id: int
+    first_category_id: int
+    first_item_id: int
+
+    def write_tensors(self, name: str, tensors: Tensors) -> None:
+        """Write a safetensors file and make it durable."""
+
+    def write_json(self, name: str, document: object) -> None:
+        """Write a JSON file and make it durable."""
+
+    def write_index(self, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
+        """Build and write the search index over ``vectors`` (N, D) with ``ids`` (N,)."""
+
+    def inherit(self, name: str) -> None:
+        """Take an unchanged file over from the parent generation without copying it."""
+
+    def keep_query_copy(self, record: ImageRecord) -> None:
+        """Keep the workspace's own copy of a query image, addressed by its content."""
+
+    def publish(self, publication: Publication, config: Mapping[str, Any]) -> Generation:
+        """Check the files through the reader's own code, then make the generation live, all or nothing."""
+
+    def abandon(self) -> None:
+        """Remove what was written; the generation id is never used again."""
+
+
+class Store(Protocol):
+    """The workspace as its one writer sees it."""
+
+    def head(self) -> Generation | None:
+        """The live generation, or None before the first task."""
+
+    def open_generation(self, generation: Generation) -> Artefacts:
+        """Open a published generation's files."""
+
+    def category_ids(self) -> dict[str, int]:
+        """All visible categories, name to id."""
+
+    def find_by_hash(self, hashes: Sequence[str]) -> dict[str, CatalogItem]:
+        """Visible items whose content is one of ``hashes``, by hash."""
+
+    def items(self, item_ids: Sequence[int]) -> dict[int, CatalogItem]:
+        """Visible items by id."""
+
+    def query_items(self) -> list[CatalogItem]:
+        """All visible query items, ordered by id."""
+
+    def query_copy_path(self, content_hash: str) -> str:
+        """Where the workspace's copy of a query image lies."""
+
+    def tasks(self) -> list[TaskSummary]:
+        """The tasks of the live generation's lineage, oldest first."""
+
+    def begin(self, task_name: str) -> Draft:
+        """Start the next generation under the writer lock."""

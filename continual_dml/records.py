@@ -1,0 +1,208 @@
+"""Frozen values that cross the borders between packages. They hold data and no behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class Role(str, Enum):
+    """What an image of a task is for: trained on and searched, or held out to ask with."""
+
+    GALLERY = "gallery"
+    QUERY = "query"
+
+
+class VectorState(str, Enum):
+    """How a gallery vector came to be.
+
+    ``FRESH``: embedded by the live model; ``PROJECTED``: carried forward by the drift map;
+    ``STALE``: left as an earlier generation made it.
+    """
+
+    FRESH = "fresh"
+    PROJECTED = "projected"
+    STALE = "stale"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRecord:
+    """One usable image of a task folder. ``path`` is absolute, ``content_hash`` the SHA-256 of the file."""
+
+    path: str
+    content_hash: str
+    category: str
+    role: Role
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantinedFile:
+    """A file that was left out, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadedTask:
+    """A task folder after reading: ``pixels[i]`` (S, S, 3) uint8 RGB belongs to ``records[i]``."""
+
+    name: str
+    source: str
+    records: tuple[ImageRecord, ...]
+    pixels: NDArray[np.uint8]
+    quarantined: tuple[QuarantinedFile, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledImages:
+    """Images and their global category ids: ``pixels`` (N, S, S, 3) uint8 RGB, ``labels`` (N,) int64."""
+
+    pixels: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Experience:
+    """One task as the learner sees it: what it trains on, and what it is asked with afterwards."""
+
+    name: str
+    train: LabelledImages
+    query: LabelledImages
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Neighbours:
+    """A search result, best first: ``ids`` (Q, K) int64 and ``similarities`` (Q, K) float32."""
+
+    ids: NDArray[np.int64]
+    similarities: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GalleryPart:
+    """The gallery items that one generation's model embedded.
+
+    ``ids`` (n,) int64; ``features`` (n, F) float16 as that model gave them; ``vectors`` (n, D) float32,
+    unit length, in the space of the generation that holds this part.
+    """
+
+    birth_generation: int
+    state: VectorState
+    ids: NDArray[np.int64]
+    features: NDArray[np.float16]
+    vectors: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One published state of the workspace."""
+
+    generation_id: int
+    parent_id: int | None
+    task_id: int
+    manifest_sha256: str
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogItem:
+    """What the catalogue knows about one image."""
+
+    item_id: int
+    category_id: int
+    category: str
+    task_id: int
+    task: str
+    role: Role
+    content_hash: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewItem:
+    """An image about to enter the catalogue."""
+
+    item_id: int
+    category_id: int
+    role: Role
+    content_hash: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSummary:
+    """One task of the lineage of the live generation, with what it brought."""
+
+    task_id: int
+    name: str
+    source: str
+    method: str
+    generation_id: int
+    categories: int
+    train_images: int
+    query_images: int
+    quarantined: tuple[QuarantinedFile, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PartCount:
+    """How many gallery items of one birth generation are in which state."""
+
+    birth_generation: int
+    state: VectorState
+    items: int
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One retrieval metric of one task's queries after learning the generation's task.
+
+    ``metric`` is ``recall``, ``r_precision`` or ``map_at_r``; ``k`` is 0 where the metric has none;
+    ``scope`` is ``merged`` (gallery of all tasks) or ``within`` (the task's own categories only);
+    ``queries`` counts the queries the mean is over, ``without_positive`` those that had no match to find.
+    """
+
+    metric: str
+    k: int
+    scope: str
+    task_id: int
+    value: float
+    queries: int
+    without_positive: int
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """All that the catalogue has to learn about one new generation."""
+
+    task_name: str
+    source: str
+    method: str
+    new_categories: Mapping[int, str]
+    items: Sequence[NewItem]
+    quarantined: Sequence[QuarantinedFile]
+    parts: Sequence[PartCount]
+    measurements: Sequence[Measurement]
+
+
+@dataclass(frozen=True, slots=True)
+class LossTerms:
+    """The named, weighted terms of one optimisation step; their sum is what is minimised."""
+
+    values: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def total(self) -> float:
+        """Sum of the terms."""
+        return float(sum(self.values.values()))
