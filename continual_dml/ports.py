@@ -1,4 +1,4 @@
-"""What the core needs from the outside, as small protocols. ``streams``, ``storage`` and ``cli`` provide them."""
+"""What the core needs from outside, as small protocols that ``streams``, ``storage`` and ``cli`` fill."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frozen, validated settings. Units stand in the names; defaults are the measured recipe of docs/methods.md."""
+"""Frozen, validated settings. Units stand in the names; defaults are the recipe of docs/methods.md."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""What is remembered instead of images: class statistics and drift maps, and what is computed from them."""

@@ -1,0 +1,112 @@
+"""Drift maps: affine maps that carry points of one generation's feature space into the next one's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Matrix = NDArray[np.float64]
+SQUARE = 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AffineMap:
+    """``x -> x @ matrix.T + offset`` for rows x; ``matrix`` (d, d) and ``offset`` (d,) in float64."""
+
+    matrix: Matrix
+    offset: NDArray[np.float64]
+
+    @classmethod
+    def identity(cls, dimension: int) -> AffineMap:
+        """Return the map that leaves everything where it is."""
+        return cls(np.eye(dimension), np.zeros(dimension))
+
+    def __call__(self, points: NDArray[np.floating]) -> Matrix:
+        """Return the images of ``points`` (N, d)."""
+        return points @ self.matrix.T + self.offset
+
+    def after(self, first: AffineMap) -> AffineMap:
+        """Return the one map that applies ``first`` and then this one."""
+        return AffineMap(self.matrix @ first.matrix, self.matrix @ first.offset + self.offset)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DriftFit:
+    """A fitted map and the covariance (d, d) of what it leaves unexplained."""
+
+    map: AffineMap
+    residual: Matrix
+
+
+def fit_drift(before: NDArray[np.floating], after: NDArray[np.floating], strength: float) -> DriftFit:
+    """Fit the affine map from features of the old model to features of the new one, on the same images.
+
+    Ridge regression toward the identity, so that directions which the new images never excite stay put::
+
+        A = I + (C_ba - C_aa)(C_aa + lambda tr(C_aa)/d I)^-1        g(x) = mean_b + A (x - mean_a)
+        R = C_bb - A C_ba' - C_ba A' + A C_aa A'
+
+    Args:
+        before: (N, d) features by the old model (a).
+        after: (N, d) features of the same images by the new model (b).
+        strength: lambda, relative to the mean variance of ``before``.
+
+    Returns:
+        The map and the residual covariance R, divided by N.
+
+    Source: docs/methods.md, "Drift maps".
+    """
+    a, b = np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64)
+    mean_a, mean_b = a.mean(axis=0), b.mean(axis=0)
+    a, b = a - mean_a, b - mean_b
+    count, dimension = a.shape
+    c_aa, c_ba, c_bb = a.T @ a / count, b.T @ a / count, b.T @ b / count
+    ridge = strength * np.trace(c_aa) / dimension
+    if ridge <= 0.0:  # all images look the same to the old model: only the shift can be known
+        return DriftFit(AffineMap(np.eye(dimension), mean_b - mean_a), c_bb)
+    matrix = np.eye(dimension) + np.linalg.solve(c_aa + ridge * np.eye(dimension), (c_ba - c_aa).T).T
+    cross = matrix @ c_ba.T
+    residual = c_bb - cross - cross.T + matrix @ c_aa @ matrix.T
+    return DriftFit(AffineMap(matrix, mean_b - matrix @ mean_a), (residual + residual.T) / SQUARE)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DriftMaps:
+    """For each earlier generation that gallery items were embedded in, the map from there to now.
+
+    Maps are composed from the birth generation on and never chained through refreshed vectors.
+    """
+
+    from_birth: dict[int, AffineMap]
+
+    def advanced(self, step: AffineMap, previous_generation: int) -> DriftMaps:
+        """Return the maps after one more task, whose own drift is ``step``."""
+        moved = {birth: step.after(first) for birth, first in self.from_birth.items()}
+        return DriftMaps({**moved, previous_generation: step})
+
+    def for_birth(self, generation: int, dimension: int) -> AffineMap:
+        """Return the map for items born in ``generation``; the identity for the live one."""
+        return self.from_birth.get(generation, AffineMap.identity(dimension))
+
+    def to_arrays(self) -> dict[str, NDArray[np.float32]]:
+        """Return the maps as named arrays, for storage."""
+        arrays: dict[str, NDArray[np.float32]] = {}
+        for birth, drift in self.from_birth.items():
+            arrays[f"{birth}.matrix"] = drift.matrix.astype(np.float32)
+            arrays[f"{birth}.offset"] = drift.offset.astype(np.float32)
+        return arrays
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, NDArray[np.float32]]) -> DriftMaps:
+        """Return the maps that :meth:`to_arrays` gave."""
+        births = sorted({int(name.split(".")[0]) for name in arrays})
+        return cls(
+            {
+                birth: AffineMap(
+                    arrays[f"{birth}.matrix"].astype(np.float64), arrays[f"{birth}.offset"].astype(np.float64)
+                )
+                for birth in births
+            }
+        )

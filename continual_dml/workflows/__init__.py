@@ -1,0 +1,1 @@
+"""Use cases over ports, one verb per file. They know no folder layout, no database and no terminal."""

@@ -1,0 +1,139 @@
+"""Bring the vectors of earlier tasks' items into the live model's space."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from continual_dml.embedding.embedder import Embedder
+from continual_dml.embedding.extract import extract
+from continual_dml.embedding.precision import Compute
+from continual_dml.errors import GalleryError
+from continual_dml.memory.drift import DriftMaps
+from continual_dml.ports import Artefacts, ImageReader, ProgressListener, Store
+from continual_dml.records import GalleryPart, VectorState
+from continual_dml.strategies.state import Head
+
+CHUNK_IMAGES = 512
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LiveModel:
+    """What it takes to embed images now, and to carry stored features forward to now.
+
+    ``moved`` is False when the task left the weights as they were: stored features are then still exact.
+    """
+
+    generation: int
+    embedder: Embedder
+    head: Head
+    drift: DriftMaps
+    compute: Compute
+    moved: bool = True
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredPart:
+    """A gallery part as the parent generation holds it."""
+
+    birth_generation: int
+    state: VectorState
+    ids: NDArray[np.int64]
+    features: NDArray[np.float16]
+    vectors: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reembedded:
+    """Items embedded anew: ``ids`` (n,) and their stored features (n, F)."""
+
+    ids: NDArray[np.int64]
+    features: NDArray[np.float32]
+
+
+def items_file(birth: int) -> str:
+    """Name of the file with ids and features of the items born in generation ``birth``."""
+    return f"items-{birth:08d}.safetensors"
+
+
+def vectors_file(birth: int) -> str:
+    """Name of the file with the vectors of the items born in generation ``birth``."""
+    return f"vectors-{birth:08d}.safetensors"
+
+
+def stored_parts(artefacts: Artefacts) -> Iterator[StoredPart]:
+    """Yield the gallery parts of a published generation, oldest birth first."""
+    states = {
+        int(part["birth_generation"]): part["state"] for part in artefacts.read_json("report.json")["parts"]
+    }
+    for birth in sorted(states):
+        items = artefacts.read_tensors(items_file(birth))
+        vectors = artefacts.read_tensors(vectors_file(birth))["vectors"]
+        yield StoredPart(birth, VectorState(states[birth]), items["ids"], items["features"], vectors)
+
+
+def refresh_part(
+    part: StoredPart,
+    mode: str,
+    model: LiveModel,
+    store: Store,
+    reader: ImageReader,
+    listener: ProgressListener,
+) -> tuple[GalleryPart | None, Reembedded | None]:
+    """Refresh one part; return what stays in it (None when nothing does) and what was embedded anew.
+
+    Args:
+        part: items born in one earlier generation.
+        mode: ``project`` carries features forward through the drift map and the live head, ``reembed`` opens
+            every image, ``auto`` opens those still there and projects the rest, ``keep`` does nothing.
+        model: the live model.
+        store: knows where the images are.
+        reader: decodes them, and leaves out what is missing or has changed.
+        listener: told of the progress.
+
+    Raises:
+        GalleryError: ``reembed`` and an image is missing or has changed.
+    """
+    if mode == "keep":
+        state = VectorState.STALE if model.moved else part.state
+        return GalleryPart(part.birth_generation, state, part.ids, part.features, part.vectors), None
+    if mode == "project" or not model.moved:
+        return _projected(part, np.arange(len(part.ids)), model), None
+    renewed, missing = _reembed(part, model, store, reader, listener)
+    if mode == "reembed" and len(missing):
+        first = store.items([int(part.ids[missing[0]])])[int(part.ids[missing[0]])].path
+        raise GalleryError(
+            f"--refresh reembed: {len(missing)} images of earlier tasks are missing or have changed, "
+            f"first {first}; use --refresh auto to carry those forward by the drift map"
+        )
+    return (_projected(part, missing, model) if len(missing) else None), renewed
+
+
+def _projected(part: StoredPart, rows: NDArray[np.int64], model: LiveModel) -> GalleryPart:
+    features = part.features[rows]
+    carried = model.drift.for_birth(part.birth_generation, features.shape[1])(features.astype(np.float64))
+    state = VectorState.PROJECTED if model.moved else part.state
+    return GalleryPart(part.birth_generation, state, part.ids[rows], features, model.head(carried))
+
+
+def _reembed(
+    part: StoredPart, model: LiveModel, store: Store, reader: ImageReader, listener: ProgressListener
+) -> tuple[Reembedded | None, NDArray[np.int64]]:
+    found, features = [], []
+    listener.start("embedding earlier tasks' images anew", len(part.ids))
+    for start in range(0, len(part.ids), CHUNK_IMAGES):
+        ids = [int(item_id) for item_id in part.ids[start : start + CHUNK_IMAGES]]
+        items = store.items(ids)
+        pixels, positions = reader.read([items[i].path for i in ids], [items[i].content_hash for i in ids])
+        if len(positions):
+            features.append(extract(model.embedder, pixels, model.compute).features)
+            found.append(positions + start)
+        listener.advance(len(ids))
+    if not found:
+        return None, np.arange(len(part.ids))
+    rows = np.concatenate(found)
+    missing = np.setdiff1d(np.arange(len(part.ids)), rows)
+    return Reembedded(part.ids[rows], np.concatenate(features)), missing
