@@ -1,0 +1,131 @@
+"""Reads image files in threads; each file is read once, and hashed and decoded from the same bytes."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from continual_dml.errors import UnreadableImage
+from continual_dml.settings import StreamSettings
+from streams.image_decoding import decode_image, square_pixels, too_many_bytes
+
+_BLOCK = 256  # images in flight at a time; bounds the memory, whatever the length of the list
+_MOST_THREADS = 32
+_PLAIN_WORDS = {
+    errno.ELOOP: "symbolic link, not followed",
+    errno.ENOENT: "no such file",
+    errno.ENOTDIR: "no such file",
+    errno.EACCES: "no permission to read it",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadImage:
+    """One decoded file: the SHA-256 of its bytes, their number, and its square ``pixels`` (S, S, 3) uint8."""
+
+    content_hash: str
+    size_bytes: int
+    pixels: NDArray[np.uint8]
+
+
+def read_image(
+    path: str,
+    side: int,
+    limits: StreamSettings,
+    *,
+    expected_hash: str | None = None,
+    follow_symlinks: bool = False,
+) -> ReadImage:
+    """Read, hash and decode one file.
+
+    Args:
+        path: of the file.
+        side: of the pixel square.
+        limits: largest file and image.
+        expected_hash: SHA-256 that the content must have, or None for any.
+        follow_symlinks: True only for a path that the user typed himself, for instance a query image.
+
+    Raises:
+        UnreadableImage: missing, a link, no regular file, too large, other content, or no usable image.
+    """
+    data = _read_bytes(path, limits, follow_symlinks)
+    content_hash = hashlib.sha256(data).hexdigest()
+    if expected_hash is not None and content_hash != expected_hash:
+        raise UnreadableImage(path, "its content has changed")
+    image = decode_image(data, limits, path, side)
+    return ReadImage(content_hash, len(data), square_pixels(image, side))
+
+
+def read_many(
+    paths: Sequence[str],
+    side: int,
+    limits: StreamSettings,
+    expected_hashes: Sequence[str] | None = None,
+) -> Iterator[ReadImage | UnreadableImage]:
+    """Yield for each of ``paths``, in order, the image or the error that says why there is none."""
+
+    def read(position: int) -> ReadImage | UnreadableImage:
+        expected = expected_hashes[position] if expected_hashes is not None else None
+        try:
+            return read_image(paths[position], side, limits, expected_hash=expected)
+        except UnreadableImage as error:
+            return error
+
+    with ThreadPoolExecutor(_thread_count(limits), thread_name_prefix="decode") as pool:
+        for start in range(0, len(paths), _BLOCK):
+            yield from pool.map(read, range(start, min(start + _BLOCK, len(paths))))
+
+
+class ThreadedImageReader:
+    """The ``ImageReader`` port over files; Pillow lets go of the interpreter lock, so threads are enough."""
+
+    def __init__(self, side_pixels: int, limits: StreamSettings) -> None:
+        self._side = side_pixels
+        self._limits = limits
+
+    def read(
+        self, paths: Sequence[str], expected_hashes: Sequence[str] | None = None
+    ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """Return pixels (n, S, S, 3) uint8 and the positions (n,) in ``paths`` they belong to.
+
+        Files that cannot be read, or whose SHA-256 differs from the expected one, are left out.
+        """
+        pixels = np.empty((len(paths), self._side, self._side, 3), dtype=np.uint8)
+        positions: list[int] = []
+        for position, image in enumerate(read_many(paths, self._side, self._limits, expected_hashes)):
+            if isinstance(image, ReadImage):
+                pixels[len(positions)] = image.pixels
+                positions.append(position)
+        return pixels[: len(positions)], np.array(positions, dtype=np.int64)
+
+
+def _thread_count(limits: StreamSettings) -> int:
+    return limits.decode_threads or min(os.cpu_count() or 1, _MOST_THREADS)
+
+
+def _read_bytes(path: str, limits: StreamSettings, follow_symlinks: bool) -> bytes:
+    # O_NONBLOCK: opening a named pipe must not wait for its writer.
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow_symlinks else os.O_NOFOLLOW)
+    try:
+        descriptor = os.open(path, flags)
+        with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, not a path
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise UnreadableImage(path, "not a regular file")
+            if status.st_size > limits.max_file_bytes:
+                raise UnreadableImage(path, too_many_bytes(status.st_size, limits))
+            data = file.read(status.st_size + 1)
+    except OSError as error:
+        reason = _PLAIN_WORDS.get(error.errno or 0) or f"cannot be read: {error.strerror or error}"
+        raise UnreadableImage(path, reason) from error
+    if len(data) != status.st_size:
+        raise UnreadableImage(path, "changed while it was read")
+    return data
