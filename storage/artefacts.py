@@ -1,0 +1,140 @@
+"""The files of one published generation, each verified against the manifest before it is parsed."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from continual_dml.errors import CorruptIndex
+from continual_dml.records import Generation
+from storage.index import INDEXES
+from storage.index.stored import StoredIndex
+from storage.manifest import ADVICE, Manifest, open_file, read_manifest, read_verified
+from storage.tensor_files import parse_tensors
+
+
+class PublishedArtefacts:
+    """Implements ``continual_dml.ports.Artefacts``; :meth:`open` makes one.
+
+    Args:
+        directory: where the files lie.
+        generation: what the catalogue says.
+        manifest: what the verified manifest says.
+    """
+
+    def __init__(self, directory: Path, generation: Generation, manifest: Manifest) -> None:
+        self._directory = directory
+        self._generation = generation
+        self._manifest = manifest
+        self._pinned: dict[str, int] = {}
+
+    @classmethod
+    def open(cls, directory: Path, generation: Generation) -> PublishedArtefacts:
+        """Open a generation's directory; its manifest must have the hash that the catalogue says.
+
+        Raises:
+            CorruptIndex: the manifest differs, or speaks of another generation.
+            FileNotFoundError: the directory is gone.
+        """
+        manifest = read_manifest(directory, generation.manifest_sha256)
+        if (manifest.generation_id, manifest.parent_id) != (generation.generation_id, generation.parent_id):
+            raise CorruptIndex(f"{directory} holds the manifest of another generation: {ADVICE}")
+        return cls(directory, generation, manifest)
+
+    def pin(self) -> None:
+        """Keep all files open, so that they stay readable when the directory is removed meanwhile.
+
+        Raises:
+            FileNotFoundError: a file is gone already.
+        """
+        try:
+            for name in self._manifest.files:
+                self._pinned[name] = self._open(name)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let go of pinned files."""
+        while self._pinned:
+            os.close(self._pinned.popitem()[1])
+
+    @property
+    def generation(self) -> Generation:
+        """The generation that these files belong to."""
+        return self._generation
+
+    @property
+    def manifest(self) -> Manifest:
+        """The verified manifest."""
+        return self._manifest
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The settings recorded when the generation was built."""
+        return self._manifest.config
+
+    def names(self) -> Sequence[str]:
+        """Names of all files."""
+        return sorted(self._manifest.files)
+
+    def path(self, name: str) -> Path:
+        """Where the named file lies."""
+        return self._directory / name
+
+    def read_tensors(self, name: str) -> dict[str, NDArray[Any]]:
+        """Return the named arrays of a safetensors file.
+
+        Raises:
+            CorruptIndex: the file is missing or differs from the manifest.
+        """
+        return parse_tensors(self.read_bytes(name), str(self.path(name)))
+
+    def read_json(self, name: str) -> Any:  # noqa: ANN401 - a JSON document
+        """Return a parsed JSON file; raises as :meth:`read_tensors`."""
+        try:
+            return json.loads(self.read_bytes(name))
+        except ValueError as error:
+            raise CorruptIndex(f"{self.path(name)} is no JSON document ({error}): {ADVICE}") from error
+
+    def open_index(self) -> StoredIndex:
+        """Return the search index; raises as :meth:`read_tensors`."""
+        entry = self._manifest.index
+        kind = INDEXES.get(entry.kind)
+        if kind is None:
+            raise CorruptIndex(f"{self._directory} has an index of unknown kind '{entry.kind}': {ADVICE}")
+        index = kind.from_bytes(self.read_bytes(entry.file))
+        if (index.dimension, len(index)) != (entry.dimension, entry.items):
+            raise CorruptIndex(f"the index in {self._directory} differs from its manifest: {ADVICE}")
+        return index
+
+    def read_bytes(self, name: str) -> bytes:
+        """Return the verified content of a file; raises as :meth:`read_tensors`."""
+        entry = self._manifest.files.get(name)
+        if entry is None:
+            raise CorruptIndex(f"the generation in {self._directory} has no file {name}: {ADVICE}")
+        pinned = self._pinned.get(name)
+        if pinned is not None:
+            return read_verified(pinned, str(self.path(name)), entry.size, entry.sha256)
+        try:
+            descriptor = self._open(name)
+        except FileNotFoundError as error:
+            raise CorruptIndex(f"{self.path(name)} is missing: {ADVICE}") from error
+        try:
+            return read_verified(descriptor, str(self.path(name)), entry.size, entry.sha256)
+        finally:
+            os.close(descriptor)
+
+    def _open(self, name: str) -> int:
+        try:
+            return open_file(self.path(name))
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            reason = os.strerror(error.errno or 0)
+            raise CorruptIndex(f"cannot open {self.path(name)}: {reason}; {ADVICE}") from error

@@ -1,0 +1,97 @@
+"""Connections to the catalogue through SQLAlchemy; all that is special about one database is in this file."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.pool import QueuePool
+
+from continual_dml.errors import CatalogError, SettingsError
+from storage.catalog.address import check_url, redacted, secrets_of, sqlite_path
+from storage.catalog.sqlite_files import connect_reading, connect_writing
+
+
+class Database:
+    """The catalogue's database, open for the one writer or read-only.
+
+    Args:
+        url: an address that :func:`storage.catalog.address.check_url` accepts.
+        read_only: whether writing is refused by the database itself.
+
+    Raises:
+        SettingsError: the address or its driver cannot be used.
+    """
+
+    def __init__(self, url: str, *, read_only: bool) -> None:
+        check_url(url)
+        self.label = redacted(url)
+        self._secrets = secrets_of(url)
+        self._engine = _sqlite_engine(url, read_only) or _server_engine(url, read_only)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Run one transaction; a writer holds the database's write lock from its start.
+
+        Raises:
+            CatalogError: the database refuses or cannot be reached.
+        """
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except (SQLAlchemyError, sqlite3.Error) as error:
+            raise CatalogError(
+                f"the catalogue {self.label} cannot answer: {self._reason(error)}; "
+                "check the database and run the command again"
+            ) from error
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+    def _reason(self, error: Exception) -> str:
+        reason = " ".join(str(getattr(error, "orig", None) or error).split())
+        for secret in self._secrets:
+            reason = reason.replace(secret, "***")
+        return reason[:300]
+
+
+def revision_of(connection: Connection) -> str | None:
+    """Return the schema revision that the database names, or None."""
+    if not connection.dialect.has_table(connection, "alembic_version"):
+        return None
+    found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return None if found is None else str(found)
+
+
+def _sqlite_engine(url: str, read_only: bool) -> Engine | None:
+    path = sqlite_path(url)
+    if path is None:
+        return None
+    connect = connect_reading if read_only else connect_writing
+    engine = create_engine("sqlite://", creator=lambda: connect(path), poolclass=QueuePool)
+    # Taking the write lock at once: a transaction that reads first and writes later can fail without waiting.
+    begin = "BEGIN" if read_only else "BEGIN IMMEDIATE"
+
+    def start(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    event.listen(engine, "begin", start)
+    return engine
+
+
+def _server_engine(url: str, read_only: bool) -> Engine:
+    try:
+        engine = create_engine(url, connect_args={"connect_timeout": 10}, pool_pre_ping=True)
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            f"the driver for {redacted(url)} is not installed: run `pip install 'cdml[postgres]'`"
+        ) from error
+    except (ArgumentError, NoSuchModuleError, ValueError) as error:
+        raise SettingsError(
+            f"cannot use the database {redacted(url)}: write postgresql+psycopg://user@host/name"
+        ) from error
+    return engine.execution_options(postgresql_readonly=True) if read_only else engine

@@ -1,0 +1,1 @@
+"""The history of the catalogue's schema, run by ``storage.catalog.schema``."""

@@ -1,0 +1,188 @@
+"""The writes of the catalogue: reserve a number (T1), insert invisible rows (T2), make them live (T3).
+
+A crash before T3 leaves the old generation live and rows that nobody sees; :func:`abandon` removes them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from itertools import islice
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy.orm import InstrumentedAttribute
+
+from continual_dml.errors import CatalogError
+from continual_dml.records import Generation, Measurement, Publication
+from storage.catalog import queries
+from storage.catalog.engine import Database
+from storage.catalog.tables import (
+    Ancestor,
+    Base,
+    Category,
+    GalleryPartRow,
+    GenerationRow,
+    Head,
+    Item,
+    MeasurementRow,
+    Quarantine,
+    Run,
+    Task,
+)
+from storage.failpoints import reach
+
+_ROWS_PER_TRANSACTION = 5000
+_Row = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """The numbers of a generation that is being built on ``base``."""
+
+    generation_id: int
+    base: Generation | None
+    task_id: int
+    first_category_id: int
+    first_item_id: int
+    started_at: str
+
+
+def reserve(database: Database, task_name: str) -> Reservation:
+    """T1: give out a generation number that is never used again, and the first free ids."""
+    started_at = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    with database.transaction() as connection:
+        queries.head_id_for_update(connection)
+        reservation = Reservation(
+            generation_id=_next(connection, Run.generation_id),
+            base=queries.head(connection),
+            task_id=_next(connection, Task.task_id),
+            first_category_id=_next(connection, Category.category_id),
+            first_item_id=_next(connection, Item.item_id),
+            started_at=started_at,
+        )
+        connection.execute(
+            insert(Run).values(
+                generation_id=reservation.generation_id,
+                task_name=storable(task_name),
+                state="staging",
+                started_at=started_at,
+            )
+        )
+    return reservation
+
+
+def insert_rows(database: Database, reservation: Reservation, publication: Publication) -> None:
+    """T2: insert what the task brings; nothing of it is visible before :func:`commit`."""
+    born = {"generation_id": reservation.generation_id}
+    task = {
+        **born,
+        "task_id": reservation.task_id,
+        "name": storable(publication.task_name),
+        "source": storable(publication.source),
+        "method": publication.method,
+    }
+    categories = (
+        {**born, "category_id": number, "name": name} for number, name in publication.new_categories.items()
+    )
+    items = (
+        {
+            **born,
+            "task_id": reservation.task_id,
+            "item_id": item.item_id,
+            "category_id": item.category_id,
+            "role": item.role.value,
+            "content_hash": item.content_hash,
+            "path": storable(item.path),
+        }
+        for item in publication.items
+    )
+    quarantined = (
+        {
+            "task_id": reservation.task_id,
+            "position": position,
+            "path": storable(file.path),
+            "reason": storable(file.reason),
+        }
+        for position, file in enumerate(publication.quarantined)
+    )
+    _insert(database, Task, [task])
+    _insert(database, Category, categories)
+    _insert(database, Item, items)
+    _insert(database, Quarantine, quarantined)
+
+
+def commit(database: Database, generation: Generation, publication: Publication) -> None:
+    """T3: the commit point. ``generation`` becomes the live one, or nothing changes.
+
+    Raises:
+        CatalogError: the live generation is not the parent any more, or the database refused.
+    """
+    number = generation.generation_id
+    try:
+        with database.transaction() as connection:
+            live = queries.head_id_for_update(connection)
+            if live != generation.parent_id:
+                raise CatalogError(
+                    f"generation {number} was built on {generation.parent_id}, but {live} is live now in "
+                    f"{database.label}: run the command again"
+                )
+            _insert_generation(connection, generation, publication)
+            connection.execute(update(Head).values(generation_id=number))
+            connection.execute(update(Run).where(Run.generation_id == number).values(state="committed"))
+            reach("before-commit")
+    except CatalogError:
+        # An error inside COMMIT leaves open whether it happened: ask before telling the user anything.
+        with database.transaction() as connection:
+            if not queries.is_published(connection, number):
+                raise
+
+
+def abandon(database: Database, generation_id: int) -> None:
+    """Remove the rows of a generation that was not published; its number stays taken."""
+    with database.transaction() as connection:
+        if queries.is_published(connection, generation_id):
+            return
+        own_tasks = select(Task.task_id).where(Task.generation_id == generation_id)
+        connection.execute(delete(Quarantine).where(Quarantine.task_id.in_(own_tasks)))
+        for table in (Item, Category, Task):
+            connection.execute(delete(table).where(table.generation_id == generation_id))
+        connection.execute(update(Run).where(Run.generation_id == generation_id).values(state="aborted"))
+
+
+def storable(value: str) -> str:
+    """Return ``value`` as text that every database takes: file names may hold bytes that are no Unicode."""
+    return value.encode("utf-8", "backslashreplace").decode("utf-8").replace("\x00", "\\x00")
+
+
+def _next(connection: Connection, column: InstrumentedAttribute[int]) -> int:
+    return (connection.execute(select(func.max(column))).scalar() or 0) + 1
+
+
+def _insert(database: Database, table: type[Base], rows: Iterable[_Row]) -> None:
+    remaining = iter(rows)
+    while batch := list(islice(remaining, _ROWS_PER_TRANSACTION)):
+        with database.transaction() as connection:
+            connection.execute(insert(table), batch)
+
+
+def _insert_generation(connection: Connection, generation: Generation, publication: Publication) -> None:
+    number = generation.generation_id
+    born = {"generation_id": number}
+    connection.execute(insert(GenerationRow).values(**asdict(generation)))
+    older = [] if generation.parent_id is None else queries.lineage(connection, generation.parent_id)
+    connection.execute(insert(Ancestor), [{**born, "ancestor_id": ancestor} for ancestor in [number, *older]])
+    parts = [
+        {**born, "birth_generation_id": part.birth_generation, "state": part.state.value, "items": part.items}
+        for part in publication.parts
+    ]
+    if parts:
+        connection.execute(insert(GalleryPartRow), parts)
+    measurements = [{**born, **_measured(one)} for one in publication.measurements]
+    if measurements:
+        connection.execute(insert(MeasurementRow), measurements)
+
+
+def _measured(one: Measurement) -> dict[str, object]:
+    return {**asdict(one), "value": one.value if math.isfinite(one.value) else None}

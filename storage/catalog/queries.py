@@ -1,0 +1,136 @@
+"""Reads of the catalogue, each through the eyes of one generation: rows of others stay unseen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy import ColumnElement, Connection, select, text
+from sqlalchemy.orm import InstrumentedAttribute
+
+from continual_dml.records import CatalogItem, Generation, Role, TaskSummary
+from storage.catalog import statements
+from storage.catalog.statements import RunStatement
+from storage.catalog.tables import Ancestor, Category, GenerationRow, Head, Item, Run, Task
+
+_BATCH = 500
+_Key = TypeVar("_Key", int, str)
+
+
+def head(connection: Connection) -> Generation | None:
+    """Return the live generation, or None before the first task."""
+    return statements.read_head(_runner(connection))
+
+
+def head_id_for_update(connection: Connection) -> int | None:
+    """Return the live generation's number and keep others from moving it until the transaction ends."""
+    return connection.execute(select(Head.generation_id).with_for_update()).scalar_one()
+
+
+def tasks(connection: Connection, generation_id: int) -> list[TaskSummary]:
+    """Return the tasks that ``generation_id`` sees, oldest first."""
+    return statements.read_tasks(_runner(connection), generation_id)
+
+
+def lineage(connection: Connection, generation_id: int) -> list[int]:
+    """Return ``generation_id`` and all that it descends from, newest first."""
+    chosen = select(Ancestor.ancestor_id).where(Ancestor.generation_id == generation_id)
+    return list(connection.execute(chosen.order_by(Ancestor.ancestor_id.desc())).scalars())
+
+
+def is_published(connection: Connection, generation_id: int) -> bool:
+    """Say whether the commit point of ``generation_id`` was passed."""
+    chosen = select(GenerationRow.generation_id).where(GenerationRow.generation_id == generation_id)
+    return connection.execute(chosen).first() is not None
+
+
+def unfinished_runs(connection: Connection) -> list[int]:
+    """Return the runs that a crash left half done."""
+    return list(connection.execute(select(Run.generation_id).where(Run.state == "staging")).scalars())
+
+
+def category_ids(connection: Connection, generation_id: int) -> dict[str, int]:
+    """Return the visible categories, name to id."""
+    chosen = select(Category.name, Category.category_id).where(_seen(Category.generation_id, generation_id))
+    return {row.name: row.category_id for row in connection.execute(chosen.order_by(Category.category_id))}
+
+
+def items(connection: Connection, generation_id: int, item_ids: Sequence[int]) -> dict[int, CatalogItem]:
+    """Return the visible ones of ``item_ids``, by id."""
+    found: dict[int, CatalogItem] = {}
+    for batch in _batches(item_ids):
+        for item in _read_items(connection, generation_id, Item.item_id.in_(batch)):
+            found[item.item_id] = item
+    return found
+
+
+def items_by_hash(
+    connection: Connection, generation_id: int, hashes: Sequence[str]
+) -> dict[str, CatalogItem]:
+    """Return the visible items whose content is one of ``hashes``; of equal ones the oldest."""
+    found: dict[str, CatalogItem] = {}
+    for batch in _batches(hashes):
+        for item in _read_items(connection, generation_id, Item.content_hash.in_(batch)):
+            found.setdefault(item.content_hash, item)
+    return found
+
+
+def query_items(connection: Connection, generation_id: int) -> list[CatalogItem]:
+    """Return all visible queries, ordered by id."""
+    return _read_items(connection, generation_id, Item.role == Role.QUERY.value)
+
+
+def gallery_ids(connection: Connection, generation_id: int) -> list[int]:
+    """Return the ids of all visible gallery items, ascending."""
+    visible = _seen(Item.generation_id, generation_id)
+    chosen = select(Item.item_id).where(Item.role == Role.GALLERY.value, visible).order_by(Item.item_id)
+    return list(connection.execute(chosen).scalars())
+
+
+def all_query_hashes(connection: Connection) -> set[str]:
+    """Return the contents of every catalogued query, visible or not: their copies must stay."""
+    return set(connection.execute(select(Item.content_hash).where(Item.role == Role.QUERY.value)).scalars())
+
+
+def _runner(connection: Connection) -> RunStatement:
+    def run(statement: str, values: Mapping[str, int]) -> Sequence[Sequence[Any]]:
+        return connection.execute(text(statement), values).all()
+
+    return run
+
+
+def _seen(born: InstrumentedAttribute[int], generation_id: int) -> ColumnElement[bool]:
+    return born.in_(select(Ancestor.ancestor_id).where(Ancestor.generation_id == generation_id))
+
+
+def _read_items(
+    connection: Connection, generation_id: int, condition: ColumnElement[bool]
+) -> list[CatalogItem]:
+    chosen = (
+        select(
+            Item.item_id,
+            Item.category_id,
+            Category.name,
+            Item.task_id,
+            Task.name,
+            Item.role,
+            Item.content_hash,
+            Item.path,
+        )
+        .join(Category, Category.category_id == Item.category_id)
+        .join(Task, Task.task_id == Item.task_id)
+        .where(_seen(Item.generation_id, generation_id), condition)
+        .order_by(Item.item_id)
+    )
+    return [
+        CatalogItem(item_id, category_id, category, task_id, task, Role(role), content_hash, path)
+        for item_id, category_id, category, task_id, task, role, content_hash, path in connection.execute(
+            chosen
+        )
+    ]
+
+
+def _batches(keys: Sequence[_Key]) -> Iterator[list[_Key]]:
+    unique = sorted(set(keys))
+    for start in range(0, len(unique), _BATCH):
+        yield unique[start : start + _BATCH]

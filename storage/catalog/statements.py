@@ -1,0 +1,85 @@
+"""The reads that ``cdml status`` and ``cdml tasks`` need, in SQL that every supported database understands.
+
+They take a function that runs one statement, so that the command line can use the standard library's SQLite
+and everything else SQLAlchemy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from continual_dml.records import Generation, PartCount, QuarantinedFile, TaskSummary, VectorState
+
+RunStatement = Callable[[str, Mapping[str, int]], Sequence[Sequence[Any]]]
+
+_HEAD = """
+SELECT g.generation_id, g.parent_id, g.task_id, g.manifest_sha256, g.created_at
+FROM head h JOIN generation g ON g.generation_id = h.generation_id
+"""
+_TASKS = """
+SELECT t.task_id, t.name, t.source, t.method, t.generation_id,
+       COUNT(DISTINCT i.category_id),
+       COALESCE(SUM(CASE WHEN i.role = 'gallery' THEN 1 ELSE 0 END), 0),
+       COALESCE(SUM(CASE WHEN i.role = 'query' THEN 1 ELSE 0 END), 0)
+FROM task t
+JOIN ancestor a ON a.ancestor_id = t.generation_id AND a.generation_id = :generation
+LEFT JOIN item i ON i.task_id = t.task_id
+GROUP BY t.task_id, t.name, t.source, t.method, t.generation_id
+ORDER BY t.task_id
+"""
+_QUARANTINE = """
+SELECT q.task_id, q.path, q.reason
+FROM quarantine q
+JOIN task t ON t.task_id = q.task_id
+JOIN ancestor a ON a.ancestor_id = t.generation_id AND a.generation_id = :generation
+ORDER BY q.task_id, q.position
+"""
+_PARTS = """
+SELECT birth_generation_id, state, items FROM gallery_part
+WHERE generation_id = :generation ORDER BY birth_generation_id, state
+"""
+_CATEGORY_COUNT = """
+SELECT COUNT(*) FROM category c
+JOIN ancestor a ON a.ancestor_id = c.generation_id AND a.generation_id = :generation
+"""
+_FILES = """
+SELECT i.role, i.path, i.content_hash FROM item i
+JOIN ancestor a ON a.ancestor_id = i.generation_id AND a.generation_id = :generation
+ORDER BY i.item_id
+"""
+
+
+def read_head(run: RunStatement) -> Generation | None:
+    """Return the live generation, or None before the first task."""
+    rows = run(_HEAD, {})
+    return Generation(*rows[0]) if rows else None
+
+
+def read_tasks(run: RunStatement, generation_id: int) -> list[TaskSummary]:
+    """Return the tasks that ``generation_id`` sees, oldest first."""
+    quarantined: dict[int, list[QuarantinedFile]] = {}
+    for task_id, path, reason in run(_QUARANTINE, {"generation": generation_id}):
+        quarantined.setdefault(task_id, []).append(QuarantinedFile(path, reason))
+    return [
+        TaskSummary(task_id, name, source, method, born, categories, int(train), int(query),
+                    tuple(quarantined.get(task_id, ())))
+        for task_id, name, source, method, born, categories, train, query
+        in run(_TASKS, {"generation": generation_id})
+    ]  # fmt: skip
+
+
+def read_parts(run: RunStatement, generation_id: int) -> list[PartCount]:
+    """Return how many gallery vectors of which birth generation are in which state."""
+    rows = run(_PARTS, {"generation": generation_id})
+    return [PartCount(birth, VectorState(state), items) for birth, state, items in rows]
+
+
+def count_categories(run: RunStatement, generation_id: int) -> int:
+    """Return how many categories ``generation_id`` sees."""
+    return int(run(_CATEGORY_COUNT, {"generation": generation_id})[0][0])
+
+
+def read_files(run: RunStatement, generation_id: int) -> Sequence[Sequence[str]]:
+    """Return (role, path, content hash) of every image that ``generation_id`` sees."""
+    return run(_FILES, {"generation": generation_id})

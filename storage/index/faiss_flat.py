@@ -1,0 +1,102 @@
+"""Exact inner-product search by faiss, under our own ids.
+
+A process that has used faiss must not fork afterwards: with two threads the child hangs in its first search.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from continual_dml.errors import CorruptIndex, GalleryError
+from continual_dml.records import Neighbours
+from storage.index.checks import check_queries, check_vectors
+from storage.index.stored import StoredIndex
+
+_SLACK = 8
+
+
+class FaissFlatIndex(StoredIndex):
+    """An ``IndexIDMap2`` over an ``IndexFlatIP``; :meth:`build` and :meth:`from_bytes` make one."""
+
+    file_name = "index.faiss"
+
+    def __init__(self, index: Any, ids: NDArray[np.int64]) -> None:  # noqa: ANN401 - faiss has no types
+        self._index = index
+        self._ids = ids
+
+    @classmethod
+    def build(cls, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> FaissFlatIndex:
+        """Index unit ``vectors`` (N, D) under ``ids`` (N,)."""
+        import faiss
+
+        check_vectors(ids, vectors)
+        index = faiss.IndexIDMap2(faiss.IndexFlatIP(vectors.shape[1]))
+        index.add_with_ids(np.ascontiguousarray(vectors), np.ascontiguousarray(ids))
+        return cls(index, ids.copy())
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> FaissFlatIndex:
+        """Open what :meth:`to_bytes` gave; faiss has no checksum of its own, so check the hash first."""
+        import faiss
+
+        try:
+            index: Any = faiss.deserialize_index(np.frombuffer(content, dtype=np.uint8))
+            if not isinstance(index, faiss.IndexIDMap2):
+                raise CorruptIndex(f"{cls.file_name} holds an index of another kind")
+            inner = faiss.downcast_index(index.index)
+            if not isinstance(inner, faiss.IndexFlatIP):
+                raise CorruptIndex(f"{cls.file_name} holds an index of another kind")
+            ids = faiss.vector_to_array(index.id_map).astype(np.int64)
+            vectors = inner.reconstruct_n(0, inner.ntotal)
+            check_vectors(ids, np.asarray(vectors).reshape(-1, index.d))
+        except (RuntimeError, AttributeError, ValueError, AssertionError, GalleryError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise CorruptIndex(
+                f"{cls.file_name} is no index of this cdml ({reason}): restore the workspace from a backup"
+            ) from error
+        return cls(index, ids)
+
+    def to_bytes(self) -> bytes:
+        """Return faiss's own document."""
+        import faiss
+
+        return bytes(faiss.serialize_index(self._index).tobytes())
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+        return int(self._index.d)
+
+    @property
+    def ids(self) -> NDArray[np.int64]:
+        """All ids (N,), in the order of insertion."""
+        return self._ids
+
+    def search(self, queries: NDArray[np.float32], k: int) -> Neighbours:
+        """Return the ``min(k, len(self))`` best items per query (Q, D), the smaller id first on ties."""
+        wanted = check_queries(queries, self.dimension, k)
+        k = min(k, len(self))
+        if k == 0 or len(wanted) == 0:
+            return Neighbours(
+                np.empty((len(wanted), k), dtype=np.int64), np.empty((len(wanted), k), dtype=np.float32)
+            )
+        similarities, ids = self._search_past_ties(wanted, k)
+        order = np.lexsort((ids, -similarities))[:, :k]
+        return Neighbours(
+            np.take_along_axis(ids, order, axis=1), np.take_along_axis(similarities, order, axis=1)
+        )
+
+    def _search_past_ties(
+        self, queries: NDArray[np.float32], k: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Fetch past ``k`` until no item outside can tie with the k-th: faiss keeps any of equal ones."""
+        fetched = min(len(self), k + _SLACK)
+        while True:
+            similarities, ids = self._index.search(queries, fetched)
+            tied = similarities[:, k - 1] == similarities[:, -1]
+            if fetched == len(self) or not tied.any():
+                return similarities, ids
+            fetched = min(len(self), 2 * fetched)

@@ -1,0 +1,60 @@
+"""What every index offers beyond searching: it is built from vectors and goes to a file and back."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from continual_dml.records import Neighbours
+
+
+class StoredIndex(ABC):
+    """A ``continual_dml.ports.VectorIndex`` with a file format."""
+
+    file_name: str
+
+    @classmethod
+    @abstractmethod
+    def build(cls, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> StoredIndex:
+        """Index unit ``vectors`` (N, D) under ``ids`` (N,).
+
+        Raises:
+            GalleryError: ids occur twice, or a vector is not finite or not of unit length.
+        """
+
+    @classmethod
+    @abstractmethod
+    def from_bytes(cls, content: bytes) -> StoredIndex:
+        """Open what :meth:`to_bytes` gave; the caller has checked its hash.
+
+        Raises:
+            CorruptIndex: the content is no such index, or breaks the rules of :meth:`build`.
+        """
+
+    @abstractmethod
+    def to_bytes(self) -> bytes:
+        """Return the index as one document."""
+
+    @property
+    @abstractmethod
+    def dimension(self) -> int:
+        """Length of a vector."""
+
+    @property
+    @abstractmethod
+    def ids(self) -> NDArray[np.int64]:
+        """All ids (N,), in the order of insertion."""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @abstractmethod
+    def search(self, queries: NDArray[np.float32], k: int) -> Neighbours:
+        """Return the ``min(k, len(self))`` best items per query (Q, D), best first, the smaller id on ties.
+
+        Raises:
+            DimensionMismatch: the queries have another dimension.
+            GalleryError: a query is not finite, or ``k`` is negative.
+        """

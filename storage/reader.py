@@ -1,0 +1,110 @@
+"""The workspace as a search sees it: one generation, read-only, while a writer may be at work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from types import TracebackType
+from typing import final
+
+from continual_dml.errors import CatalogError, CorruptIndex, WorkspaceError
+from continual_dml.records import CatalogItem, Generation, TaskSummary
+from storage.artefacts import PublishedArtefacts
+from storage.catalog import queries, schema
+from storage.catalog.engine import Database
+from storage.index.stored import StoredIndex
+from storage.manifest import ADVICE
+from storage.workspace import Workspace
+
+_ATTEMPTS = 10
+
+
+@final
+class WorkspaceReader:
+    """Context manager over the generation that is live on entry; every answer comes from that one.
+
+    Its files are held open, so that they stay readable when a writer publishes the next generation and
+    removes them.
+
+    Args:
+        workspace: an existing workspace.
+
+    Raises:
+        CatalogError: on entry, where nothing is ingested yet or the catalogue cannot answer.
+        CorruptIndex: on entry, where the live generation is damaged.
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self._resources = ExitStack()
+        self._opened: tuple[Database, PublishedArtefacts] | None = None
+
+    def __enter__(self) -> WorkspaceReader:
+        with ExitStack() as resources:
+            database = resources.enter_context(closing(Database(self.workspace.database_url, read_only=True)))
+            schema.check_schema(database)
+            artefacts = resources.enter_context(closing(self._open_live(database)))
+            self._opened = database, artefacts
+            self._resources = resources.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._opened = None
+        self._resources.close()
+
+    @property
+    def generation(self) -> Generation:
+        """The generation that answers."""
+        return self.artefacts.generation
+
+    @property
+    def artefacts(self) -> PublishedArtefacts:
+        """Its verified files."""
+        return self._open()[1]
+
+    def index(self) -> StoredIndex:
+        """Return its search index.
+
+        Raises:
+            CorruptIndex: the file is damaged.
+        """
+        return self.artefacts.open_index()
+
+    def items(self, item_ids: Sequence[int]) -> dict[int, CatalogItem]:
+        """Visible items by id."""
+        with self._open()[0].transaction() as connection:
+            return queries.items(connection, self.generation.generation_id, item_ids)
+
+    def tasks(self) -> list[TaskSummary]:
+        """The tasks that the generation has learned, oldest first."""
+        with self._open()[0].transaction() as connection:
+            return queries.tasks(connection, self.generation.generation_id)
+
+    def _open(self) -> tuple[Database, PublishedArtefacts]:
+        if self._opened is None:
+            raise WorkspaceError(
+                f"the reader of {self.workspace.root} is closed: open it with a `with` statement"
+            )
+        return self._opened
+
+    def _open_live(self, database: Database) -> PublishedArtefacts:
+        """Open the live generation; where a writer removed it meanwhile, the newer one."""
+        seen = None
+        for _ in range(_ATTEMPTS):
+            with database.transaction() as connection:
+                live = queries.head(connection)
+            if live is None:
+                raise CatalogError(f"{self.workspace.root} holds no task yet: run `cdml ingest-task FOLDER`")
+            directory = self.workspace.generation_dir(live.generation_id)
+            if live == seen:
+                raise CorruptIndex(f"{directory} is missing or not whole: {ADVICE}")
+            seen = live
+            try:
+                artefacts = PublishedArtefacts.open(directory, live)
+                artefacts.pin()
+            except FileNotFoundError:
+                continue
+            return artefacts
+        raise CatalogError(f"{self.workspace.root} changes faster than it can be read: run the command again")

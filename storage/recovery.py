@@ -1,0 +1,67 @@
+"""Removes what a crash left behind and what no generation needs any more. Only the lock holder calls this."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from continual_dml.errors import CdmlError
+from storage import durable, query_copies
+from storage.catalog import publish, queries
+from storage.catalog.engine import Database
+from storage.failpoints import reach
+from storage.workspace import Workspace
+
+_OWN_NAME = re.compile(r"\d{8,}|\.(staging|removing)-\d{8,}")
+
+
+def recover(workspace: Workspace, database: Database, kept_generations: int) -> list[str]:
+    """Undo half-done runs and remove their debris; the live generation does not move.
+
+    Returns:
+        One line per thing that could not be removed; it is tried again next time.
+
+    Raises:
+        CatalogError: the catalogue cannot be repaired.
+    """
+    for directory in (workspace.generations_dir, workspace.queries_dir):
+        durable.make_directory(directory)
+    with database.transaction() as connection:
+        unfinished = queries.unfinished_runs(connection)
+    for generation_id in unfinished:
+        publish.abandon(database, generation_id)
+    warnings = collect(workspace, database, kept_generations)
+    with database.transaction() as connection:
+        referenced = queries.all_query_hashes(connection)
+    return warnings + query_copies.sweep(workspace, referenced)
+
+
+def collect(workspace: Workspace, database: Database, kept_generations: int) -> list[str]:
+    """Remove every generation directory but those of the newest ``kept_generations`` of the live lineage."""
+    reach("collecting")
+    try:
+        with database.transaction() as connection:
+            live = queries.head(connection)
+            ancestry = [] if live is None else queries.lineage(connection, live.generation_id)
+        kept = {workspace.generation_dir(number).name for number in ancestry[:kept_generations]}
+        found = sorted(path for path in workspace.generations_dir.iterdir() if path.name not in kept)
+    except (CdmlError, OSError) as error:
+        return [f"old generations were not removed: {error}"]
+    warnings = []
+    for path in found:
+        if _OWN_NAME.fullmatch(path.name):
+            try:
+                _remove(path)
+            except CdmlError as error:
+                warnings.append(str(error))
+    reach("collected")
+    return warnings
+
+
+def _remove(directory: Path) -> None:
+    """Take the name away first: a reader then misses the directory as a whole, never single files of it."""
+    doomed = directory
+    if directory.name.isdigit():
+        doomed = directory.with_name(f".removing-{directory.name}")
+        durable.rename(directory, doomed)
+    durable.remove_tree(doomed)

@@ -1,0 +1,145 @@
+"""The workspace as its one writer sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
+from types import TracebackType
+from typing import TypeVar, final
+
+from sqlalchemy import Connection
+
+from continual_dml.errors import CorruptIndex, SettingsError, WorkspaceError
+from continual_dml.records import CatalogItem, Generation, TaskSummary
+from storage.artefacts import PublishedArtefacts
+from storage.catalog import publish, queries, schema
+from storage.catalog.engine import Database
+from storage.draft import PublishingDraft
+from storage.failpoints import reach
+from storage.manifest import ADVICE
+from storage.recovery import collect, recover
+from storage.workspace import Workspace
+from storage.writer_lock import WriterLock
+
+_Answer = TypeVar("_Answer")
+
+
+@final
+class WorkspaceStore:
+    """Implements ``continual_dml.ports.Store``; a context manager that holds the writer lock.
+
+    Args:
+        workspace: an existing workspace.
+        kept_generations: how many generation directories stay on disk, the live one included. One by
+            default: cdml keeps no old models.
+
+    Attributes:
+        warnings: what could not be cleaned up, one line each.
+
+    Raises:
+        SettingsError: ``kept_generations`` is below 1.
+        WorkspaceLocked: on entry, where another writer is at work.
+        SchemaTooNew: on entry, where a newer cdml wrote the catalogue.
+    """
+
+    def __init__(self, workspace: Workspace, kept_generations: int = 1) -> None:
+        if kept_generations < 1:
+            raise SettingsError(f"kept generations is {kept_generations}; it must be 1 or more")
+        self.workspace = workspace
+        self.warnings: list[str] = []
+        self._kept_generations = kept_generations
+        self._resources = ExitStack()
+        self._database: Database | None = None
+        self._draft: PublishingDraft | None = None
+
+    def __enter__(self) -> WorkspaceStore:
+        with ExitStack() as resources:
+            resources.enter_context(WriterLock(self.workspace.lock_file))
+            database = resources.enter_context(
+                closing(Database(self.workspace.database_url, read_only=False))
+            )
+            schema.migrate(database)
+            self.warnings += recover(self.workspace, database, self._kept_generations)
+            self._database = database
+            self._resources = resources.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._database = None
+        self._resources.close()
+
+    def head(self) -> Generation | None:
+        """The live generation, or None before the first task."""
+        with self._open_database().transaction() as connection:
+            return queries.head(connection)
+
+    def open_generation(self, generation: Generation) -> PublishedArtefacts:
+        """Open a published generation's files.
+
+        Raises:
+            CorruptIndex: they are missing or differ from what was published.
+        """
+        directory = self.workspace.generation_dir(generation.generation_id)
+        try:
+            return PublishedArtefacts.open(directory, generation)
+        except FileNotFoundError as error:
+            raise CorruptIndex(f"{directory} is missing or not whole: {ADVICE}") from error
+
+    def category_ids(self) -> dict[str, int]:
+        """All visible categories, name to id."""
+        return self._look(queries.category_ids, {})
+
+    def find_by_hash(self, hashes: Sequence[str]) -> dict[str, CatalogItem]:
+        """Visible items whose content is one of ``hashes``, by hash."""
+        return self._look(lambda connection, live: queries.items_by_hash(connection, live, hashes), {})
+
+    def items(self, item_ids: Sequence[int]) -> dict[int, CatalogItem]:
+        """Visible items by id."""
+        return self._look(lambda connection, live: queries.items(connection, live, item_ids), {})
+
+    def query_items(self) -> list[CatalogItem]:
+        """All visible query items, ordered by id."""
+        return self._look(queries.query_items, [])
+
+    def query_copy_path(self, content_hash: str) -> str:
+        """Where the workspace's copy of a query image lies."""
+        return str(self.workspace.query_copy(content_hash))
+
+    def tasks(self) -> list[TaskSummary]:
+        """The tasks of the live generation's lineage, oldest first."""
+        return self._look(queries.tasks, [])
+
+    def begin(self, task_name: str) -> PublishingDraft:
+        """Start the next generation under the writer lock.
+
+        Raises:
+            CatalogError: the catalogue refuses.
+            WorkspaceError: the disk refuses, or the draft before is neither published nor abandoned.
+        """
+        database = self._open_database()
+        if self._draft is not None and self._draft.is_open:
+            raise WorkspaceError(
+                f"generation {self._draft.generation_id} of {self.workspace.root} is still being built: "
+                "publish or abandon it first"
+            )
+        reservation = publish.reserve(database, task_name)
+        reach("reserved")
+        self._draft = PublishingDraft(self.workspace, database, reservation, self._collect)
+        return self._draft
+
+    def _collect(self) -> None:
+        self.warnings += collect(self.workspace, self._open_database(), self._kept_generations)
+
+    def _open_database(self) -> Database:
+        if self._database is None:
+            raise WorkspaceError(
+                f"the store of {self.workspace.root} is closed: open it with a `with` statement"
+            )
+        return self._database
+
+    def _look(self, read: Callable[[Connection, int], _Answer], empty: _Answer) -> _Answer:
+        with self._open_database().transaction() as connection:
+            live = queries.head(connection)
+            return empty if live is None else read(connection, live.generation_id)

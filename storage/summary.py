@@ -1,0 +1,215 @@
+"""What the command line tells about a workspace at once: no torch, no numpy, no SQLAlchemy for SQLite."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from continual_dml.errors import CatalogError, CorruptIndex
+from continual_dml.records import Generation, PartCount, TaskSummary, VectorState
+from storage.catalog import statements
+from storage.catalog.address import sqlite_path
+from storage.catalog.sqlite_files import connect_reading
+from storage.catalog.statements import RunStatement
+from storage.catalog.version import check_revision
+from storage.manifest import ADVICE, Manifest, open_file, read_manifest, read_verified
+from storage.workspace import Workspace
+
+REPORT_NAME = "report.json"
+_Answer = TypeVar("_Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryCounts:
+    """Gallery images: ``catalogued`` = ``embedded`` = ``indexed`` = ``fresh`` + ``projected`` + ``stale``.
+
+    ``on_disk`` counts those whose source file is still there.
+    """
+
+    catalogued: int = 0
+    on_disk: int = 0
+    embedded: int = 0
+    indexed: int = 0
+    fresh: int = 0
+    projected: int = 0
+    stale: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class QueryCounts:
+    """Held-out images, and how many of their copies the workspace still has."""
+
+    catalogued: int = 0
+    copies_on_disk: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StatusSummary:
+    """The state of a workspace. ``generation`` is None before the first task."""
+
+    generation: Generation | None
+    tasks: int = 0
+    categories: int = 0
+    gallery: GalleryCounts = field(default_factory=GalleryCounts)
+    queries: QueryCounts = field(default_factory=QueryCounts)
+    quarantined: int = 0
+    bytes_on_disk: int = 0
+
+
+def read_status(workspace: Workspace) -> StatusSummary:
+    """Count what the workspace holds.
+
+    Raises:
+        CatalogError: the catalogue cannot answer.
+        CorruptIndex: the live generation is damaged.
+    """
+    size = _bytes_below(workspace.root)
+    with _statements(workspace) as run:
+        found = _with_live(workspace, run, lambda live, manifest: (live, manifest))
+        if found is None:
+            return StatusSummary(None, bytes_on_disk=size)
+        live, manifest = found
+        tasks = statements.read_tasks(run, live.generation_id)
+        parts = statements.read_parts(run, live.generation_id)
+        files = statements.read_files(run, live.generation_id)
+        categories = statements.count_categories(run, live.generation_id)
+    hashes = [content_hash for role, _, content_hash in files if role == "query"]
+    return StatusSummary(
+        generation=live,
+        tasks=len(tasks),
+        categories=categories,
+        gallery=_gallery_counts([path for role, path, _ in files if role == "gallery"], parts, manifest),
+        queries=QueryCounts(len(hashes), sum(workspace.query_copy(one).is_file() for one in hashes)),
+        quarantined=sum(len(task.quarantined) for task in tasks),
+        bytes_on_disk=size,
+    )
+
+
+def read_tasks(workspace: Workspace) -> list[TaskSummary]:
+    """Return the tasks that the live generation has learned, oldest first; raises as :func:`read_status`."""
+    with _statements(workspace) as run:
+        live = statements.read_head(run)
+        return [] if live is None else statements.read_tasks(run, live.generation_id)
+
+
+def read_report(workspace: Workspace) -> dict[str, Any]:
+    """Return the report of the live generation, verified against its manifest.
+
+    Raises:
+        CatalogError: nothing is ingested yet, or the catalogue cannot answer.
+        CorruptIndex: the report is missing or differs from what was published.
+    """
+
+    def read(live: Generation, manifest: Manifest) -> dict[str, Any]:
+        path = workspace.generation_dir(live.generation_id) / REPORT_NAME
+        entry = manifest.files.get(REPORT_NAME)
+        if entry is None:
+            raise CorruptIndex(f"{path.parent} was published without a report: {ADVICE}")
+        descriptor = open_file(path)
+        try:
+            document = json.loads(read_verified(descriptor, str(path), entry.size, entry.sha256))
+        finally:
+            os.close(descriptor)
+        if not isinstance(document, dict):
+            raise CorruptIndex(f"{path} is no report: {ADVICE}")
+        return document
+
+    with _statements(workspace) as run:
+        report = _with_live(workspace, run, read)
+    if report is None:
+        raise CatalogError(f"{workspace.root} holds no task yet: run `cdml ingest-task FOLDER`")
+    return report
+
+
+def _with_live(
+    workspace: Workspace, run: RunStatement, read: Callable[[Generation, Manifest], _Answer]
+) -> _Answer | None:
+    """Read files of the live generation; once more where a writer replaced it meanwhile."""
+    seen: Generation | None = None
+    while (live := statements.read_head(run)) is not None:
+        directory = workspace.generation_dir(live.generation_id)
+        if live == seen:
+            raise CorruptIndex(f"{directory} is missing or not whole: {ADVICE}")
+        seen = live
+        try:
+            return read(live, read_manifest(directory, live.manifest_sha256))
+        except FileNotFoundError:
+            continue
+    return None
+
+
+def _gallery_counts(paths: Sequence[str], parts: Sequence[PartCount], manifest: Manifest) -> GalleryCounts:
+    states = {state: sum(part.items for part in parts if part.state is state) for state in VectorState}
+    return GalleryCounts(
+        catalogued=len(paths),
+        on_disk=sum(Path(path).is_file() for path in paths),
+        embedded=sum(states.values()),
+        indexed=manifest.index.items,
+        fresh=states[VectorState.FRESH],
+        projected=states[VectorState.PROJECTED],
+        stale=states[VectorState.STALE],
+    )
+
+
+def _bytes_below(root: Path) -> int:
+    """Bytes of all files, a hard-linked one counted once; what vanishes meanwhile counts nothing."""
+    sizes: dict[tuple[int, int], int] = {}
+    for directory, _, names in os.walk(root):
+        for name in names:
+            try:
+                found = os.lstat(Path(directory) / name)
+            except FileNotFoundError:
+                continue
+            sizes[found.st_dev, found.st_ino] = found.st_size
+    return sum(sizes.values())
+
+
+@contextmanager
+def _statements(workspace: Workspace) -> Iterator[RunStatement]:
+    """Open the catalogue read-only, by the standard library where it is an SQLite file."""
+    path = sqlite_path(workspace.database_url)
+    if path is None:
+        with _server_statements(workspace) as run:
+            yield run
+        return
+    try:
+        with closing(connect_reading(path)) as connection:
+
+            def run_sqlite(statement: str, values: Mapping[str, int]) -> Sequence[Sequence[Any]]:
+                return connection.execute(statement, values).fetchall()
+
+            known = run_sqlite("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'", {})
+            check_revision(_revision(run_sqlite) if known else None, workspace.database_label)
+            yield run_sqlite
+    except sqlite3.Error as error:
+        raise CatalogError(
+            f"the catalogue {path} cannot answer: {error}; check the file and run the command again"
+        ) from error
+
+
+@contextmanager
+def _server_statements(workspace: Workspace) -> Iterator[RunStatement]:
+    from sqlalchemy import text
+
+    from storage.catalog.engine import Database
+    from storage.catalog.schema import check_schema
+
+    with closing(Database(workspace.database_url, read_only=True)) as database:
+        check_schema(database)
+
+        def run(statement: str, values: Mapping[str, int]) -> Sequence[Sequence[Any]]:
+            with database.transaction() as connection:
+                return connection.execute(text(statement), values).all()
+
+        yield run
+
+
+def _revision(run: RunStatement) -> str | None:
+    rows = run("SELECT version_num FROM alembic_version", {})
+    return str(rows[0][0]) if rows else None

@@ -1,0 +1,36 @@
+"""Named arrays as safetensors documents: plain numbers behind a bounded header, nothing that can run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from continual_dml.errors import CorruptIndex
+from storage.manifest import ADVICE
+
+MAX_HEADER_BYTES = 1_000_000
+
+
+def render_tensors(tensors: Mapping[str, NDArray[Any]]) -> bytes:
+    """Return the safetensors document of ``tensors`` (any shapes, numeric dtypes)."""
+    return save({name: np.asarray(array, order="C") for name, array in tensors.items()})
+
+
+def parse_tensors(content: bytes, where: str) -> dict[str, NDArray[Any]]:
+    """Return the named arrays of a document whose hash was checked before.
+
+    Raises:
+        CorruptIndex: the header is larger than 1 MB, or it is no safetensors document.
+    """
+    header_bytes = int.from_bytes(content[:8], "little")
+    if len(content) < 8 or header_bytes > MAX_HEADER_BYTES:
+        raise CorruptIndex(f"{where} has a header of {header_bytes} bytes, which no cdml writes: {ADVICE}")
+    try:
+        return dict(load(content))
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise CorruptIndex(f"{where} is no safetensors file ({error}): {ADVICE}") from error

@@ -1,0 +1,216 @@
+"""A workspace: one folder with its settings, its catalogue and its published generations.
+
+This module imports nothing heavy, so that ``cdml status`` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from continual_dml.errors import CorruptIndex, WorkspaceError
+from continual_dml.settings import Settings
+from storage import durable, workspace_file
+from storage.catalog.address import check_url, redacted, secrets_of
+from storage.manifest import open_file, read_verified
+from storage.workspace_file import InitialWeights, WorkspaceFile
+from storage.writer_lock import WriterLock
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_WEIGHTS_NAME = "initial-weights.safetensors"
+_OWN_NAMES = frozenset({"LOCK", "gen", "queries", _WEIGHTS_NAME, ".cdml.toml.new"})
+
+
+class Workspace:
+    """The paths and the settings of a workspace that exists; :meth:`create` or :meth:`open` make one.
+
+    Args:
+        root: the workspace's folder.
+        content: what its ``cdml.toml`` says.
+    """
+
+    def __init__(self, root: Path, content: WorkspaceFile) -> None:
+        self.root = root
+        self._content = content
+
+    def __repr__(self) -> str:
+        return f"Workspace({str(self.root)!r})"
+
+    @classmethod
+    def create(
+        cls,
+        root: Path,
+        settings: Settings,
+        database_url: str | None = None,
+        initial_weights: bytes | None = None,
+        weights_note: Mapping[str, Any] | None = None,
+    ) -> Workspace:
+        """Make a workspace; it exists once ``cdml.toml`` does, which is written last.
+
+        Args:
+            root: a folder that does not exist, is empty, or was left by an interrupted ``create``.
+            settings: fixed for the workspace's life.
+            database_url: None for an SQLite file in the workspace.
+            initial_weights: the safetensors document that every specialist network starts from.
+            weights_note: where these weights come from; plain values.
+
+        Raises:
+            WorkspaceError: there is a workspace already, or the folder holds something else.
+            SettingsError: the database URL cannot be used.
+            CatalogError: the database cannot be reached or holds the catalogue of another workspace.
+        """
+        root = Path(os.path.abspath(root))  # noqa: PTH100 - symbolic links are kept as the user named them
+        if database_url is not None:
+            check_url(database_url)
+        _check_free(root)
+        durable.make_directory(root)
+        workspace = cls(root, WorkspaceFile(settings, database_url))
+        with WriterLock(workspace.lock_file):
+            _check_free(root)
+            for directory in (workspace.generations_dir, workspace.queries_dir):
+                durable.make_directory(directory)
+            workspace._make_catalogue()
+            weights = None
+            if initial_weights is not None:
+                durable.remove_file(workspace.initial_weights_file)
+                entry = durable.write_file(workspace.initial_weights_file, initial_weights)
+                weights = InitialWeights(entry, dict(weights_note or {}))
+            durable.fsync_directory(root)
+            content = WorkspaceFile(settings, database_url, weights)
+            secret = database_url is not None and bool(secrets_of(database_url))
+            mode = 0o600 if secret else 0o644
+            durable.replace_text_atomically(workspace.settings_file, content.to_text(), mode)
+        durable.fsync_directory(root.parent)
+        return cls(root, content)
+
+    @classmethod
+    def open(cls, root: Path) -> Workspace:
+        """Open an existing workspace.
+
+        Raises:
+            WorkspaceError: there is none, or its ``cdml.toml`` is damaged.
+        """
+        root = Path(os.path.abspath(root))  # noqa: PTH100 - as in create
+        path = root / workspace_file.FILE_NAME
+        if not path.is_file():
+            raise WorkspaceError(f"no workspace at {root}: run `cdml init -w {root}`")
+        return cls(root, workspace_file.read(path))
+
+    @property
+    def settings(self) -> Settings:
+        """The settings that the workspace was made with."""
+        return self._content.settings
+
+    @property
+    def database_url(self) -> str:
+        """The catalogue's address with its password: never for messages, see :attr:`database_label`."""
+        return self._content.database_url or f"sqlite:///{self.root / 'catalog.db'}"
+
+    @property
+    def database_label(self) -> str:
+        """The catalogue's address, fit for messages."""
+        return redacted(self.database_url)
+
+    @property
+    def weights_note(self) -> Mapping[str, Any]:
+        """Where the initial weights come from; empty without any."""
+        return {} if self._content.initial_weights is None else self._content.initial_weights.note
+
+    @property
+    def settings_file(self) -> Path:
+        """``cdml.toml``."""
+        return self.root / workspace_file.FILE_NAME
+
+    @property
+    def lock_file(self) -> Path:
+        """The file that the one writer locks."""
+        return self.root / "LOCK"
+
+    @property
+    def generations_dir(self) -> Path:
+        """Holds one directory per kept generation."""
+        return self.root / "gen"
+
+    @property
+    def queries_dir(self) -> Path:
+        """Holds the copies of query images, addressed by their content."""
+        return self.root / "queries"
+
+    @property
+    def initial_weights_file(self) -> Path:
+        """The copy of the initial weights, where there are any."""
+        return self.root / _WEIGHTS_NAME
+
+    def generation_dir(self, generation_id: int) -> Path:
+        """Where the files of a published generation lie."""
+        return self.generations_dir / f"{generation_id:08d}"
+
+    def staging_dir(self, generation_id: int) -> Path:
+        """Where the files of a generation lie while it is built."""
+        return self.generations_dir / f".staging-{generation_id:08d}"
+
+    def query_copy(self, content_hash: str) -> Path:
+        """Where the copy of a query image with this SHA-256 lies."""
+        return self.queries_dir / content_hash[:2] / content_hash
+
+    def initial_weights(self) -> dict[str, NDArray[np.generic]] | None:
+        """Return the initial weights by name, or None where training starts from random ones.
+
+        Raises:
+            CorruptIndex: the file is missing or differs from what ``cdml.toml`` says.
+        """
+        weights = self._content.initial_weights
+        if weights is None:
+            return None
+        from storage.tensor_files import parse_tensors
+
+        path = self.initial_weights_file
+        try:
+            descriptor = open_file(path)
+        except OSError as error:
+            raise CorruptIndex(f"cannot open {path}: put the initial weights back from a backup") from error
+        try:
+            content = read_verified(descriptor, str(path), weights.entry.size, weights.entry.sha256)
+        finally:
+            os.close(descriptor)
+        return parse_tensors(content, str(path))
+
+    def _make_catalogue(self) -> None:
+        from storage.catalog import queries, schema
+        from storage.catalog.engine import Database
+
+        with closing(Database(self.database_url, read_only=False)) as database:
+            schema.migrate(database)
+            with database.transaction() as connection:
+                taken = queries.unfinished_runs(connection) or queries.head(connection)
+        if taken:
+            raise WorkspaceError(
+                f"the database {self.database_label} holds the catalogue of another workspace: "
+                "give an empty one with --database-url"
+            )
+
+
+def _check_free(root: Path) -> None:
+    if (root / workspace_file.FILE_NAME).exists():
+        raise WorkspaceError(
+            f"a workspace exists already at {root}: use it, or choose another folder with -w"
+        )
+    if not root.is_dir():
+        if root.exists():
+            raise WorkspaceError(f"{root} is a file: choose another folder with -w")
+        return
+    foreign = [
+        entry.name
+        for entry in root.iterdir()
+        if entry.name not in _OWN_NAMES and not entry.name.startswith("catalog.db")
+    ]
+    if foreign:
+        raise WorkspaceError(
+            f"{root} holds other files (such as {sorted(foreign)[0]}): choose an empty folder with -w"
+        )

@@ -1,0 +1,82 @@
+"""``cdml.toml``: what was decided when the workspace was made."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from continual_dml.errors import SettingsError, WorkspaceError
+from continual_dml.settings import Settings
+from storage.durable import FileEntry
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+FILE_NAME = "cdml.toml"
+FORMAT_VERSION = 1
+_HEADER = "# Made by `cdml init`. The model section must stay as it is: stored features depend on it.\n\n"
+
+
+@dataclass(frozen=True, slots=True)
+class InitialWeights:
+    """The network's initialisation, kept in the workspace: its file and where it came from."""
+
+    entry: FileEntry
+    note: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceFile:
+    """The content of ``cdml.toml``. ``database_url`` is None for the workspace's own SQLite file."""
+
+    settings: Settings
+    database_url: str | None = field(default=None, repr=False)
+    initial_weights: InitialWeights | None = None
+
+    def to_text(self) -> str:
+        """Return the TOML document."""
+        import tomli_w
+
+        document: dict[str, Any] = {"workspace": {"format_version": FORMAT_VERSION}}
+        if self.database_url is not None:
+            document["workspace"]["database_url"] = self.database_url
+        if self.initial_weights is not None:
+            entry = self.initial_weights.entry
+            note = {key: value for key, value in self.initial_weights.note.items() if value is not None}
+            document["initial_weights"] = {"size": entry.size, "sha256": entry.sha256, "note": note}
+        return _HEADER + tomli_w.dumps({**document, **self.settings.as_dict()})
+
+
+def read(path: Path) -> WorkspaceFile:
+    """Read ``cdml.toml``.
+
+    Raises:
+        WorkspaceError: it cannot be read or is damaged.
+        SettingsError: a value in it cannot be.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise WorkspaceError(f"cannot read {path}: {error}; repair the file or restore a backup") from error
+    try:
+        own = document.pop("workspace")
+        weights = document.pop("initial_weights", None)
+        version, url = own["format_version"], own.get("database_url")
+        entry = None if weights is None else FileEntry(int(weights["size"]), str(weights["sha256"]))
+        note = {} if weights is None else dict(weights.get("note", {}))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise WorkspaceError(f"{path} is no cdml workspace file ({error}): restore a backup") from error
+    if version != FORMAT_VERSION:
+        raise WorkspaceError(
+            f"{path} has format {version}, this cdml knows {FORMAT_VERSION}: use another cdml"
+        )
+    try:
+        settings = Settings.from_dict(document)
+    except SettingsError as error:
+        raise SettingsError(f"{path}: {error}") from error
+    return WorkspaceFile(settings, url, None if entry is None else InitialWeights(entry, note))

@@ -1,0 +1,67 @@
+"""Every index of the mapping goes through the contract; a new one is picked up by itself."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from continual_dml.errors import CorruptIndex
+from continual_dml.testing.vector_index_contract import CHECKS
+from storage.index import DEFAULT_INDEX, INDEXES
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("name", sorted(INDEXES))
+def test_an_index_keeps_the_contract(name, check):
+    check(INDEXES[name].build)
+
+
+@pytest.mark.parametrize("check", CHECKS[:7], ids=lambda check: check.__name__)
+@pytest.mark.parametrize("name", sorted(INDEXES))
+def test_an_index_keeps_the_contract_after_a_way_through_its_file_format(name, check):
+    kind = INDEXES[name]
+    check(lambda ids, vectors: kind.from_bytes(kind.build(ids, vectors).to_bytes()))
+
+
+@pytest.mark.parametrize("name", sorted(INDEXES))
+def test_bytes_that_are_no_index_are_refused(name):
+    kind = INDEXES[name]
+    for content in (b"", b"IxF2", b"\x00" * 64, b"x" * 1000):
+        with pytest.raises(CorruptIndex):
+            kind.from_bytes(content)
+
+
+def test_a_faiss_index_of_another_kind_is_refused():
+    import faiss
+
+    content = bytes(faiss.serialize_index(faiss.IndexFlatL2(2)).tobytes())
+    with pytest.raises(CorruptIndex):
+        INDEXES["faiss-flat"].from_bytes(content)
+
+
+def test_a_faiss_index_with_equal_ids_is_refused_on_opening():
+    import faiss
+
+    index = faiss.IndexIDMap2(faiss.IndexFlatIP(2))
+    index.add_with_ids(np.eye(2, dtype=np.float32), np.array([3, 3]))
+    with pytest.raises(CorruptIndex, match="stands twice"):
+        INDEXES["faiss-flat"].from_bytes(bytes(faiss.serialize_index(index).tobytes()))
+
+
+def test_the_default_index_is_one_of_the_mapping():
+    assert DEFAULT_INDEX in INDEXES
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 50), st.integers(0, 2**32 - 1))
+def test_the_fast_index_answers_as_the_exact_reference(items, k, seed):
+    random = np.random.default_rng(seed)
+    vectors = np.eye(4, dtype=np.float32)[random.integers(0, 4, size=items)]  # many exact ties
+    ids = random.permutation(10 * items)[:items].astype(np.int64)
+    queries = np.eye(4, dtype=np.float32)
+    fast = INDEXES["faiss-flat"].build(ids, vectors).search(queries, k)
+    slow = INDEXES["numpy-exact"].build(ids, vectors).search(queries, k)
+    assert np.array_equal(fast.ids, slow.ids)
+    assert np.array_equal(fast.similarities, slow.similarities)

