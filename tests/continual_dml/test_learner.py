@@ -13,6 +13,7 @@ from continual_dml.settings import METHODS, ModelSettings, Settings, TrainingSet
 from continual_dml.strategies.averaging import averaged
 from continual_dml.strategies.learner import LearnedTask, Learner
 from continual_dml.strategies.state import LearnerState
+from continual_dml.strategies.training import StepHooks
 
 CPU = Compute(torch.device("cpu"), bf16=False)
 SETTINGS = Settings(
@@ -129,25 +130,39 @@ def test_after_t_tasks_each_trained_model_has_the_same_share_of_the_average() ->
 
 
 def test_hooks_see_every_step_and_may_change_the_loss() -> None:
-    class Doubling:
+    class Doubling(StepHooks):
         def __init__(self) -> None:
             self.calls: list[str] = []
 
         def before_forward(self, images: torch.Tensor, labels: torch.Tensor) -> None:
             self.calls.append(f"forward {tuple(images.shape)} {len(labels)}")
 
-        def before_backward(self, embeddings: torch.Tensor, loss: torch.Tensor) -> torch.Tensor:
+        def before_backward(self, loss: torch.Tensor) -> torch.Tensor:
             self.calls.append("backward")
             return loss * 2
 
         def before_update(self) -> None:
             self.calls.append("update")
 
-        def after_update(self) -> None:
+        def after_update(self) -> bool:
             self.calls.append("done")
+            return True
 
     hooks = Doubling()
     plain = learner(steps=1).learn("plain", images(0), None, 0)
     doubled = learner(steps=1).learn("doubled", images(0), None, 0, hooks)
     assert hooks.calls == ["forward (12, 3, 16, 16) 12", "backward", "update", "done"]
-    assert doubled.loss_terms["metric"] == pytest.approx(2 * plain.loss_terms["metric"])
+    assert doubled.loss_terms["plugins"] == pytest.approx(plain.loss_terms["metric"])
+
+
+def test_hooks_may_end_a_task_early() -> None:
+    class Once(StepHooks):
+        steps = 0
+
+        def after_update(self) -> bool:
+            self.steps += 1
+            return False
+
+    hooks = Once()
+    learner(steps=5).learn("short", images(0), None, 0, hooks)
+    assert hooks.steps == 1

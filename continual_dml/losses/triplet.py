@@ -1,0 +1,46 @@
+"""Triplet loss on cosines over the triplets that a miner chooses."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from continual_dml.errors import SettingsError
+from continual_dml.miners.batch_hard import batch_hard
+from continual_dml.miners.triplets import TripletMiner
+from continual_dml.similarity import cosine_similarity
+
+
+class TripletLoss(nn.Module):
+    """Wants each positive closer to the anchor than the negative by a margin of cosine.
+
+    ::
+
+        L = mean over triplets of max(0, s_an - s_ap + margin)
+
+    On unit vectors a cosine margin m is a margin of 2 m between squared distances (2 - 2 cos), so the
+    default equals the 0.2 of FaceNet.
+
+    Source: Schroff, Kalenichenko, Philbin 2015 (arXiv 1503.03832), equation 2.
+    """
+
+    def __init__(self, miner: TripletMiner = batch_hard, margin: float = 0.1) -> None:
+        super().__init__()
+        if not (math.isfinite(margin) and margin >= 0):
+            raise SettingsError(f"triplet loss: the margin is {margin:g}; it must be 0 or more")
+        self.miner = miner
+        self.margin = margin
+
+    def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        """Return the scalar loss of unit vectors (B, D) with labels (B,); 0 where the batch has no triplet.
+
+        >>> points = torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.8, 0.6]])
+        >>> round(TripletLoss()(points, torch.tensor([0, 0, 1])).item(), 4)  # .8-.6+.1 = .3, .96-.6+.1 = .46
+        0.38
+        """
+        similarities = cosine_similarity(embeddings)  # (B, B)
+        anchor, positive, negative = self.miner(similarities.detach(), labels)
+        gaps = similarities[anchor, negative] - similarities[anchor, positive]  # (T,)
+        return torch.relu(gaps + self.margin).sum() / max(1, len(anchor))

@@ -1,0 +1,89 @@
+"""Exact rankings of a gallery, cut to the places that the metrics look at, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from continual_dml.similarity import cosine_similarity, hide_own_column
+
+SIMILARITIES_PER_CHUNK = 2**21  # 8 MiB of float32: about what a processor's cache holds
+FEWEST_QUERIES = (
+    64  # per chunk, or the product waits for the gallery to be read; no more memory than a gallery
+)
+GROUP = 16
+
+
+def ranked_items(
+    queries: NDArray[np.float32],
+    gallery: NDArray[np.float32],
+    depths: NDArray[np.int64],
+    own_rows: NDArray[np.int64] | None = None,
+) -> Iterator[tuple[slice, NDArray[np.int64]]]:
+    """Yield the best gallery rows of consecutive queries, best first, ties in gallery order.
+
+    Args:
+        queries: (Q, D) unit vectors. Neighbours in this order share a chunk, so order them by depth.
+        gallery: (N, D) unit vectors.
+        depths: (Q,) how many places each query needs.
+        own_rows: (Q,) the gallery row that is the query itself and must not be found.
+
+    Yields:
+        The slice of queries, and their gallery rows (n, k), k being the largest depth among them but no more
+        than there are items to find.
+    """
+    searched = _tensor(gallery)
+    available = len(gallery) - (own_rows is not None)
+    size = max(FEWEST_QUERIES, SIMILARITIES_PER_CHUNK // max(1, len(gallery)))
+    for start in range(0, len(queries), size):
+        part = slice(start, start + size)
+        similarities = cosine_similarity(_tensor(queries[part]), searched)
+        if own_rows is not None:
+            hide_own_column(similarities, torch.from_numpy(own_rows[part]))
+        yield part, best_columns(similarities.numpy(), min(int(depths[part].max()), available))
+
+
+def _tensor(vectors: NDArray[np.float32]) -> torch.Tensor:
+    """Return a view where torch can have one; read-only, strided and half-precision arrays are copied."""
+    return torch.from_numpy(np.require(vectors, np.float32, ["C", "W"]))
+
+
+def best_columns(similarities: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+    """Return the columns (n, k) of each row's k largest entries, largest first, ties by smaller column.
+
+    Only a few entries per row are sorted: those that reach a lower bound of the k-th largest. Everything that
+    ties with the k-th reaches it too, so the stable sort breaks every tie by column.
+
+    >>> best_columns(np.array([[0.1, 0.9, 0.5, 0.9]], dtype=np.float32), 3).tolist()
+    [[1, 3, 2]]
+    """
+    flat = np.flatnonzero(similarities >= lower_bound(similarities, k)[:, None])
+    rows, columns = np.divmod(flat, similarities.shape[1])
+    counts = np.bincount(rows, minlength=len(similarities))
+    places = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+    negated = np.full((len(similarities), int(counts.max(initial=0))), np.inf, dtype=np.float32)
+    candidates = np.zeros(negated.shape, dtype=np.int64)
+    negated[rows, places] = -similarities.ravel()[flat]
+    candidates[rows, places] = columns
+    order = np.argsort(negated, axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(candidates, order, axis=1)
+
+
+def lower_bound(similarities: NDArray[np.float32], k: int) -> NDArray[np.float32]:
+    """Return, per row (n,), a number that at least k of its entries reach and few more.
+
+    It is the k-th largest of the maxima of disjoint groups of columns: k groups hold an entry that large. One
+    pass of maxima is far cheaper than selecting from all entries. A group takes every (N / 16)-th column,
+    because neighbours in a gallery tend to be of one category and would hide behind each other.
+    """
+    rows, columns = similarities.shape
+    size = min(GROUP, columns // (2 * k))
+    if size < 2:
+        return np.full(rows, -np.inf, dtype=np.float32)
+    groups = columns // size
+    maxima = similarities[:, : size * groups].reshape(rows, size, groups).max(axis=1)
+    bound: NDArray[np.float32] = np.partition(maxima, groups - k, axis=1)[:, groups - k]
+    return bound

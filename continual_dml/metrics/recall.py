@@ -1,0 +1,136 @@
+"""Recall@K, and all retrieval metrics of one set of queries in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from continual_dml.errors import DimensionMismatch, GalleryError, SettingsError
+from continual_dml.metrics.precision import map_at_r, r_precision
+from continual_dml.metrics.ranking import ranked_items
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievalMetrics:
+    """Means over the ``queries`` that have something to find; ``without_positive`` counts the others.
+
+    ``recall`` maps K to Recall@K. With ``queries`` 0 there is no mean: every value is NaN.
+    """
+
+    recall: Mapping[int, float]
+    r_precision: float
+    map_at_r: float
+    queries: int
+    without_positive: int
+
+
+def retrieval_metrics(
+    query_vectors: NDArray[np.float32],
+    query_labels: NDArray[np.int64],
+    gallery_vectors: NDArray[np.float32],
+    gallery_labels: NDArray[np.int64],
+    ks: Sequence[int] = (1, 2, 4, 8),
+    *,
+    exclude_self: bool = False,
+) -> RetrievalMetrics:
+    """Rank the gallery for each query by cosine and measure how well the query's own category comes first.
+
+    Ties are broken by gallery order. Memory beyond the input is one chunk of similarities, however many the
+    queries.
+
+    Args:
+        query_vectors: (Q, D) unit vectors.
+        query_labels: (Q,) category ids.
+        gallery_vectors: (N, D) unit vectors.
+        gallery_labels: (N,) category ids.
+        ks: the K of Recall@K.
+        exclude_self: the queries are the gallery, row by row, and no item may find itself.
+
+    Raises:
+        DimensionMismatch: shapes that do not belong together.
+        GalleryError: a vector that is not finite.
+        SettingsError: no K, or one below 1.
+
+    >>> axes = np.eye(2, dtype=np.float32)
+    >>> result = retrieval_metrics(axes, np.array([7, 8]), axes, np.array([7, 7]), ks=(1,))
+    >>> result.recall[1], result.r_precision, result.queries, result.without_positive
+    (1.0, 1.0, 1, 1)
+    """
+    _check(query_vectors, query_labels, gallery_vectors, gallery_labels, exclude_self)
+    if not ks or min(ks) < 1:
+        raise SettingsError(f"Recall@K was asked for at K = {tuple(ks)}; give at least one K of 1 or more")
+    relevant = _positives(query_labels, gallery_labels) - exclude_self
+    # Queries with few positives first: a chunk is ranked as deep as its hungriest query needs.
+    asked = np.argsort(relevant, kind="stable")[np.count_nonzero(relevant == 0) :]
+    depths = np.maximum(relevant[asked], max(ks))
+    recall: dict[int, list[NDArray[np.bool_]]] = {k: [] for k in ks}
+    precisions, averages = [], []
+    for part, rows in ranked_items(
+        query_vectors[asked], gallery_vectors, depths, asked if exclude_self else None
+    ):
+        hits = gallery_labels[rows] == query_labels[asked[part], None]  # (n, k)
+        for k, found in recall.items():
+            found.append(found_within(hits, k))
+        precisions.append(r_precision(hits, relevant[asked[part]]))
+        averages.append(map_at_r(hits, relevant[asked[part]]))
+    return RetrievalMetrics(
+        recall={k: _mean(found) for k, found in recall.items()},
+        r_precision=_mean(precisions),
+        map_at_r=_mean(averages),
+        queries=len(asked),
+        without_positive=len(relevant) - len(asked),
+    )
+
+
+def found_within(hits: NDArray[np.bool_], k: int) -> NDArray[np.bool_]:
+    """Return, per query (Q,), whether any of its first k places is a positive; the mean of this is Recall@K.
+
+    This is metric learning's Recall@K, which elsewhere is called hit rate.
+
+    >>> found_within(np.array([[False, True], [False, False]]), 2).tolist()
+    [True, False]
+    """
+    return np.asarray(hits[:, :k].any(axis=1))
+
+
+def _positives(query_labels: NDArray[np.int64], gallery_labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return how many gallery items share each query's label (Q,)."""
+    ordered = np.sort(gallery_labels)
+    first = np.searchsorted(ordered, query_labels, side="left")
+    return np.searchsorted(ordered, query_labels, side="right") - first
+
+
+def _mean(parts: Sequence[NDArray[np.bool_] | NDArray[np.float64]]) -> float:
+    return float(np.concatenate(parts).mean()) if parts else float("nan")
+
+
+def _check(
+    query_vectors: NDArray[np.float32],
+    query_labels: NDArray[np.int64],
+    gallery_vectors: NDArray[np.float32],
+    gallery_labels: NDArray[np.int64],
+    exclude_self: bool,
+) -> None:
+    for what, vectors, labels in (
+        ("queries", query_vectors, query_labels),
+        ("gallery", gallery_vectors, gallery_labels),
+    ):
+        if vectors.ndim != 2 or labels.shape != vectors.shape[:1]:
+            raise DimensionMismatch(
+                f"{what}: vectors of shape {vectors.shape} with labels of shape {labels.shape}; "
+                "they must be (N, D) and (N,)"
+            )
+        if not np.isfinite(vectors).all():
+            raise GalleryError(f"{what}: a vector is not finite; embed the images again before measuring")
+    if query_vectors.shape[1] != gallery_vectors.shape[1]:
+        raise DimensionMismatch(
+            f"queries of dimension {query_vectors.shape[1]} cannot be compared with a gallery of dimension "
+            f"{gallery_vectors.shape[1]}; embed both with the same model"
+        )
+    if exclude_self and not np.array_equal(query_labels, gallery_labels):
+        raise DimensionMismatch(
+            "exclude_self needs the queries to be the gallery, item by item, but their labels differ"
+        )
