@@ -78,9 +78,16 @@ class ObjectiveWeights:
         _between("relation_temperature", self.relation_temperature, 1e-3, 1e3)
 
 
+PRETRAINED_RATE = 1e-4
+SCRATCH_RATE = 2e-3
+
+
 @dataclass(frozen=True, slots=True)
 class TrainingSettings:
-    """How one task is learned."""
+    """How one task is learned.
+
+    ``learning_rate`` is the backbone's; None takes 0.0001 for a pretrained and 0.002 for a random one.
+    """
 
     method: str = "mutual-distillation"
     head: str = "auto"
@@ -90,7 +97,7 @@ class TrainingSettings:
     epochs: float | None = None
     batch_categories: int = 15
     images_per_category: int = 4
-    learning_rate: float = 1e-4
+    learning_rate: float | None = None
     head_learning_rate: float = 1e-3
     weight_decay: float = 1e-4
     flip: bool = True
@@ -118,13 +125,20 @@ class TrainingSettings:
             _between("epochs", self.epochs, 1e-3, 100_000)
         _between("batch-categories", self.batch_categories, 2, 4096)
         _between("images-per-category", self.images_per_category, 2, 512)
-        _between("learning-rate", self.learning_rate, 0.0, 1e9)
+        if self.learning_rate is not None:
+            _between("learning-rate", self.learning_rate, 0.0, 1e9)
         _between("head-learning-rate", self.head_learning_rate, 0.0, 1e9)
         _between("weight-decay", self.weight_decay, 0.0, 1e3)
         _between("head-shrinkage", self.head_shrinkage, 1e-6, 1e6)
         _between("drift-strength", self.drift_strength, 1e-9, 1e9)
         _between("output-drift-strength", self.output_drift_strength, 1e-9, 1e9)
         _between("seed", self.seed, 0, 2**63 - 1)
+
+    def backbone_rate(self, *, pretrained: bool) -> float:
+        """Return the backbone's learning rate."""
+        if self.learning_rate is not None:
+            return self.learning_rate
+        return PRETRAINED_RATE if pretrained else SCRATCH_RATE
 
     @property
     def uses_statistics_head(self) -> bool:

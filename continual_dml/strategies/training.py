@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -24,22 +23,35 @@ from continual_dml.strategies.recipes import Recipe
 from continual_dml.strategies.sampling import balanced_batches, default_steps
 
 WARM_UP_SHARE = 0.1
+PROXY_RATE = 1e-2  # proxies start at random and have to arrive within one task
 
 
-class StepHooks(Protocol):
-    """Called around every optimisation step; the seam for plugins of other training frameworks."""
+class StepHooks:
+    """Called around every optimisation step; the seam for plugins of other training frameworks.
+
+    Every method does nothing here: a subclass overrides those it needs.
+    """
+
+    def before_training(self, job: TrainingJob, optimiser: torch.optim.Optimizer, loss: nn.Module) -> None:
+        """The optimiser is made and no step is taken yet; ``loss`` is the metric loss of ``job.model``."""
 
     def before_forward(self, images: torch.Tensor, labels: torch.Tensor) -> None:
         """A batch (B, 3, S, S) with labels (B,) is about to go through the model."""
 
-    def before_backward(self, embeddings: torch.Tensor, loss: torch.Tensor) -> torch.Tensor:
-        """Return the loss to minimise, usually ``loss`` itself."""
+    def after_forward(self, embeddings: torch.Tensor) -> torch.Tensor:
+        """Return the embeddings (B, D) to compute the loss of, usually ``embeddings`` themselves."""
+        return embeddings
+
+    def before_backward(self, loss: torch.Tensor) -> torch.Tensor:
+        """Return the scalar to minimise, usually ``loss`` itself, the sum of all terms."""
+        return loss
 
     def before_update(self) -> None:
         """Gradients are there, weights are not changed yet."""
 
-    def after_update(self) -> None:
-        """Weights are changed."""
+    def after_update(self) -> bool:
+        """Weights are changed; return whether to go on with the task."""
+        return True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,23 +109,27 @@ def train(
     batches = balanced_batches(
         job.images.labels, steps, settings.batch_categories, settings.images_per_category, random
     )
+    hooks = hooks or StepHooks()
+    hooks.before_training(job, optimiser, losses[0])
     recent: list[dict[str, float]] = []
     for step, rows in enumerate(batches):
         terms = _forward(job, rows, losses, compute, random, hooks)
-        loss = torch.stack(list(terms.values())).sum()
+        own = torch.stack(list(terms.values())).sum()
+        loss = hooks.before_backward(own)
+        if loss is not own:
+            terms["plugins"] = loss - own
         values = {name: float(term.detach()) for name, term in terms.items()}
         if not math.isfinite(sum(values.values())):
             raise NotFiniteLoss(job.name, step, values)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        if hooks is not None:
-            hooks.before_update()
+        hooks.before_update()
         optimiser.step()
         schedule.step()
-        if hooks is not None:
-            hooks.after_update()
         recent = [*recent[-19:], values]
         listener.advance(1, f"loss {sum(values.values()):.3f}")
+        if not hooks.after_update():
+            break
     return {name: float(np.mean([values[name] for values in recent])) for name in recent[-1]}
 
 
@@ -123,28 +139,24 @@ def _forward(
     losses: list[nn.Module],
     compute: Compute,
     random: np.random.Generator,
-    hooks: StepHooks | None,
+    hooks: StepHooks,
 ) -> dict[str, torch.Tensor]:
     pixels, labels = job.images.pixels[rows], torch.from_numpy(job.images.labels[rows]).to(compute.device)
     side = job.model.settings.image_side_pixels
     view = normalised(random_crop_and_flip(pixels, side, job.settings.flip, random), compute.device)
-    if hooks is not None:
-        hooks.before_forward(view, labels)
+    hooks.before_forward(view, labels)
     with compute.autocast():
         model = job.model(view).embeddings
         specialist = job.specialist(view).embeddings if job.specialist else None
     batch = Batch(
         labels,
-        model,
+        hooks.after_forward(model),
         specialist,
         None if job.teachers.old is None else _rows(job.teachers.old, rows, compute),
         tuple(_rows(earlier, rows, compute) for earlier in job.teachers.virtual),
     )
     temperature = job.settings.objective.relation_temperature
-    terms = objective(batch, job.recipe, losses[0], losses[1] if job.specialist else None, temperature)
-    if hooks is not None:
-        terms["metric"] = hooks.before_backward(model, terms["metric"])
-    return terms
+    return objective(batch, job.recipe, losses[0], losses[1] if job.specialist else None, temperature)
 
 
 def _rows(values: NDArray[np.float32], rows: NDArray[np.intp], compute: Compute) -> torch.Tensor:
@@ -157,11 +169,12 @@ def _optimiser(
     groups = []
     for network in networks:
         backbone = [p for p in network.backbone.parameters() if p.requires_grad]
-        groups.append({"params": backbone, "lr": settings.learning_rate})
+        rate = settings.backbone_rate(pretrained=network.settings.pretrained)
+        groups.append({"params": backbone, "lr": rate})
         groups.append({"params": list(network.projection.parameters()), "lr": settings.head_learning_rate})
     proxies = [parameter for loss in losses for parameter in loss.parameters()]
     if proxies:
-        groups.append({"params": proxies, "lr": 100 * settings.learning_rate, "weight_decay": 0.0})
+        groups.append({"params": proxies, "lr": PROXY_RATE, "weight_decay": 0.0})
     return torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
 
 

@@ -41,6 +41,8 @@ def measure_task(
         result = retrieval_metrics(
             asked.vectors, asked.categories, searched.vectors, searched.categories, ks=tuple(recall_at)
         )
+        if not result.queries:
+            continue  # no query has anything to find, so there is nothing to take a mean of
         values: Mapping[tuple[str, int], float] = {
             **{("recall", k): value for k, value in result.recall.items()},
             ("r_precision", 0): result.r_precision,
