@@ -1,0 +1,1 @@
+"""Commands that produce every figure in the documentation."""

@@ -1,0 +1,170 @@
+"""The main job on real photos: 81 grocery classes as five tasks, learned through the command line.
+
+Run ``python -m benchmarks.grocery_stream --help``. Every arm makes a workspace of its own with ``cdml init``,
+ingests the five tasks with ``cdml ingest-task`` and reads ``cdml report --json``; nothing is measured by
+other means. Results are appended to a JSON-lines file as they come in, so that an interrupted run loses
+nothing, and ``--render`` writes the tables of docs/benchmarks.md from it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from benchmarks.grocery_tables import render
+from streams.splits import write_split
+
+FIRST_TASK_CATEGORIES = 41
+LATER_TASKS = 4
+LATER_TASK_CATEGORIES = 10
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to learn the stream: options of ``cdml ingest-task``, and whether images vanish afterwards."""
+
+    name: str
+    options: tuple[str, ...]
+    deletes_images: bool = False
+
+
+ARMS = {
+    arm.name: arm
+    for arm in (
+        Arm("mutual-distillation", ("--method", "mutual-distillation")),
+        Arm("mutual-distillation, images deleted", ("--method", "mutual-distillation"), deletes_images=True),
+        Arm("finetune, trained head", ("--method", "finetune", "--head", "trained")),
+        Arm("frozen, statistics head", ("--method", "frozen", "--head", "statistics")),
+        Arm("frozen, trained head", ("--method", "frozen", "--head", "trained")),
+        Arm(
+            "relation-distillation, trained head", ("--method", "relation-distillation", "--head", "trained")
+        ),
+        Arm("feature-distillation, trained head", ("--method", "feature-distillation", "--head", "trained")),
+        Arm("finetune, statistics head", ("--method", "finetune", "--head", "statistics")),
+    )
+}
+
+
+def main() -> None:
+    """Run the asked arms and seeds, or render what has been run."""
+    options = _options()
+    if options.render is not None:
+        options.render.write_text(render(_read(options.results)))
+        return
+    with tempfile.TemporaryDirectory(prefix="cdml-grocery-") as scratch:
+        with zipfile.ZipFile(options.data) as archive:
+            archive.extractall(Path(scratch) / "all")
+        for seed in options.seeds:
+            for name in options.arms:
+                result = run(ARMS[name], seed, Path(scratch), options)
+                with options.results.open("a") as file:
+                    file.write(json.dumps(result) + "\n")
+                summary = result["report"]["summary"]["1"]
+                print(name, "seed", seed, summary, f"{result['seconds']:.0f} s", flush=True)
+
+
+def run(arm: Arm, seed: int, scratch: Path, options: argparse.Namespace) -> dict[str, object]:
+    """Learn the stream once and return what the command line reported."""
+    home = Path(tempfile.mkdtemp(dir=scratch))
+    sizes = [FIRST_TASK_CATEGORIES] + [LATER_TASK_CATEGORIES] * LATER_TASKS
+    tasks = write_split(scratch / "all", home / "tasks", sizes, seed)
+    began = time.perf_counter()
+    _cdml(home, "init", "--weights", str(options.weights), "--image-side", str(options.image_side))
+    for number, task in enumerate(tasks):
+        steps = options.first_steps if number == 0 else options.later_steps
+        settings = ("--steps", str(steps), "--seed", str(seed))
+        _cdml(home, "ingest-task", str(task), *arm.options, *settings)
+        if arm.deletes_images:
+            shutil.rmtree(task)
+    report = json.loads(_cdml(home, "report"))
+    status = json.loads(_cdml(home, "status"))
+    seconds = time.perf_counter() - began
+    shutil.rmtree(home)
+    return {
+        "arm": arm.name,
+        "seed": seed,
+        "seconds": seconds,
+        "steps": [options.first_steps, options.later_steps],
+        "image_side": options.image_side,
+        "report": report,
+        "status": status,
+        "environment": environment(),
+    }
+
+
+def environment() -> dict[str, object]:
+    """Return the versions and the machine behind a figure."""
+    packages = ("torch", "torchvision", "faiss-cpu", "numpy", "pillow", "sqlalchemy")
+    return {
+        **{package: version(package) for package in packages},
+        "python": platform.python_version(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.machine()
+    flags = next((line for line in lines if line.startswith("flags")), "")
+    name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")
+    return f"{name} ({'amx_bf16' if 'amx_bf16' in flags else 'no amx_bf16'})"
+
+
+def _cdml(home: Path, *arguments: str) -> str:
+    command = [
+        sys.executable,
+        "-m",
+        "cli.app",
+        *arguments,
+        "--workspace",
+        str(home / "workspace"),
+        "--json",
+        "-q",
+    ]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode not in (0, 3):  # 3: done, with files in quarantine
+        sys.exit(f"{' '.join(command)} ended with {done.returncode}: {done.stderr}")
+    return done.stdout
+
+
+def _read(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def _options() -> argparse.Namespace:
+    shared = Path(os.environ.get("CDML_TEST_DATA", "../shared"))
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, default=shared / "data/grocery-160.zip")
+    parser.add_argument(
+        "--weights", type=Path, default=shared / "weights/mobilenet_v2-imagenet1k.safetensors"
+    )
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(ARMS))
+    parser.add_argument("--image-side", type=int, default=128)
+    parser.add_argument("--first-steps", type=int, default=200)
+    parser.add_argument("--later-steps", type=int, default=80)
+    parser.add_argument("--results", type=Path, default=Path("benchmarks/results/grocery.jsonl"))
+    parser.add_argument("--render", type=Path, help="write the tables of --results to this file and stop")
+    options = parser.parse_args()
+    options.results.parent.mkdir(parents=True, exist_ok=True)
+    return options
+
+
+if __name__ == "__main__":
+    main()
