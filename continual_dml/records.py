@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from continual_dml.pixels import PixelRows
+
 
 class Role(str, Enum):
     """What an image of a task is for: trained on and searched, or held out to ask with."""
@@ -65,7 +67,7 @@ class LoadedTask:
 class LabelledImages:
     """Images and their global category ids: ``pixels`` (N, S, S, 3) uint8 RGB, ``labels`` (N,) int64."""
 
-    pixels: NDArray[np.uint8]
+    pixels: PixelRows
     labels: NDArray[np.int64]
 
     def __len__(self) -> int:

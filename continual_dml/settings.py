@@ -101,6 +101,7 @@ class TrainingSettings:
     head_learning_rate: float = 1e-3
     weight_decay: float = 1e-4
     flip: bool = True
+    smallest_crop: float = 1.0
     averaging: bool = True
     objective: ObjectiveWeights = field(default_factory=ObjectiveWeights)
     head_shrinkage: float = 0.3
@@ -132,6 +133,7 @@ class TrainingSettings:
         _between("head-shrinkage", self.head_shrinkage, 1e-6, 1e6)
         _between("drift-strength", self.drift_strength, 1e-9, 1e9)
         _between("output-drift-strength", self.output_drift_strength, 1e-9, 1e9)
+        _between("smallest-crop", self.smallest_crop, 0.05, 1.0)
         _between("seed", self.seed, 0, 2**63 - 1)
 
     def backbone_rate(self, *, pretrained: bool) -> float:

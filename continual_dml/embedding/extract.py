@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from continual_dml.embedding.embedder import Embedder
 from continual_dml.embedding.precision import Compute
 from continual_dml.embedding.preprocessing import centre_crop, normalised
+from continual_dml.pixels import PixelRows
 from continual_dml.ports import ProgressListener
 
 BATCH_IMAGES = 64
@@ -32,7 +33,7 @@ def feature_map(features: NDArray[np.float32], square_root: bool) -> NDArray[np.
 
 
 def extract(
-    embedder: Embedder, pixels: NDArray[np.uint8], compute: Compute, listener: ProgressListener | None = None
+    embedder: Embedder, pixels: PixelRows, compute: Compute, listener: ProgressListener | None = None
 ) -> Extracted:
     """Return features and raw outputs of stored squares (N, S, S, 3), seen through their centre crop."""
     was_training = embedder.training

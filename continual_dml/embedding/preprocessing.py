@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn import functional
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -16,18 +17,39 @@ def centre_crop(pixels: NDArray[np.uint8], side: int) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(pixels[:, offset : offset + side, offset : offset + side]))
 
 
-def random_crop_and_flip(
-    pixels: NDArray[np.uint8], side: int, flip: bool, random: np.random.Generator
+def training_view(
+    pixels: NDArray[np.uint8], side: int, flip: bool, smallest_crop: float, random: np.random.Generator
 ) -> torch.Tensor:
-    """Return the training view: a random window of each square (B, S, S, 3), half mirrored if ``flip``."""
+    """Return a random window of each square (B, S, S, 3), scaled to ``side``, half mirrored if ``flip``.
+
+    Args:
+        pixels: stored squares.
+        side: of the returned views, uint8 (B, side, side, 3).
+        flip: whether a mirrored image shows the same category.
+        smallest_crop: side of the smallest window, as a share of what the network sees at evaluation; 1 only
+            shifts the window.
+        random: where chance comes from.
+    """
     count, stored = pixels.shape[0], pixels.shape[1]
-    corners = random.integers(0, stored - side + 1, size=(count, 2))
+    smallest = max(1, round(smallest_crop * side))
+    windows: NDArray[np.int64] = np.asarray(random.integers(smallest, side + 1, size=count))
     mirrored: NDArray[np.bool_] = np.asarray(random.random(count) < (0.5 if flip else 0.0))
-    view = np.empty((count, side, side, 3), dtype=np.uint8)
-    for row, (top, left) in enumerate(corners):
-        window = pixels[row, top : top + side, left : left + side]
-        view[row] = window[:, ::-1] if mirrored[row] else window
-    return torch.from_numpy(view)
+    view = torch.empty((count, side, side, 3), dtype=torch.uint8)
+    for row, window in enumerate(windows):
+        top, left = random.integers(0, stored - window + 1, size=2)
+        cut = pixels[row, top : top + window, left : left + window]
+        cut = cut[:, ::-1] if mirrored[row] else cut
+        view[row] = _scaled(torch.from_numpy(np.ascontiguousarray(cut)), side)
+    return view
+
+
+def _scaled(image: torch.Tensor, side: int) -> torch.Tensor:
+    """Return (S, S, 3) uint8 as (side, side, 3)."""
+    if image.shape[0] == side:
+        return image
+    planes = image.permute(2, 0, 1).unsqueeze(0)
+    scaled = functional.interpolate(planes, size=(side, side), mode="bilinear", antialias=True)
+    return scaled[0].permute(1, 2, 0)
 
 
 def normalised(view: torch.Tensor, device: torch.device) -> torch.Tensor:

@@ -12,7 +12,7 @@ from torch import nn
 
 from continual_dml.embedding.embedder import Embedder
 from continual_dml.embedding.precision import Compute
-from continual_dml.embedding.preprocessing import normalised, random_crop_and_flip
+from continual_dml.embedding.preprocessing import normalised, training_view
 from continual_dml.errors import NotFiniteLoss
 from continual_dml.losses import make_loss
 from continual_dml.ports import ProgressListener
@@ -143,7 +143,9 @@ def _forward(
 ) -> dict[str, torch.Tensor]:
     pixels, labels = job.images.pixels[rows], torch.from_numpy(job.images.labels[rows]).to(compute.device)
     side = job.model.settings.image_side_pixels
-    view = normalised(random_crop_and_flip(pixels, side, job.settings.flip, random), compute.device)
+    view = normalised(
+        training_view(pixels, side, job.settings.flip, job.settings.smallest_crop, random), compute.device
+    )
     hooks.before_forward(view, labels)
     with compute.autocast():
         model = job.model(view).embeddings

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from continual_dml.embedding.extract import extract
 from continual_dml.embedding.precision import choose_compute
+from continual_dml.pixels import SelectedRows
 from continual_dml.ports import Artefacts, Draft, ImageReader, ProgressListener, Store
 from continual_dml.records import (
     GalleryPart,
@@ -26,6 +27,7 @@ from continual_dml.reports import build_report
 from continual_dml.settings import Settings
 from continual_dml.strategies.learner import LearnedTask, Learner
 from continual_dml.strategies.state import LearnerState
+from continual_dml.workflows.embed_files import embed_files
 from continual_dml.workflows.evaluate import Labelled, measure_all
 from continual_dml.workflows.plan_task import TaskPlan
 from continual_dml.workflows.refresh_gallery import (
@@ -148,7 +150,8 @@ class _Ingest:
 
     def _images(self) -> LabelledImages:
         labels = [self.category_ids[r.category] for r in self.plan.records(self.plan.gallery_rows)]
-        return LabelledImages(self.plan.task.pixels[self.plan.gallery_rows], np.array(labels, dtype=np.int64))
+        pixels = SelectedRows(self.plan.task.pixels, self.plan.gallery_rows)
+        return LabelledImages(pixels, np.array(labels, dtype=np.int64))
 
     def _refresh(self, learned: LearnedTask) -> list[GalleryPart]:
         training, model = self.context.settings.training, self.context.settings.model
@@ -187,9 +190,11 @@ class _Ingest:
         paths = [self.context.store.query_copy_path(item.content_hash) for item in items]
         with self.watch.stage("embed queries"):
             self.context.listener.start("embedding queries", len(paths) + len(self.query_ids))
-            pixels, positions = self.context.reader.read(paths, [item.content_hash for item in items])
-            old = extract(learned.embedder, pixels, self.compute, self.context.listener).features
-            fresh_pixels = self.plan.task.pixels[self.plan.query_rows]
+            hashes = [item.content_hash for item in items]
+            old, positions = embed_files(
+                paths, hashes, learned.embedder, self.compute, self.context.reader, self.context.listener
+            )
+            fresh_pixels = SelectedRows(self.plan.task.pixels, self.plan.query_rows)
             new = extract(learned.embedder, fresh_pixels, self.compute, self.context.listener).features
         read = [items[int(position)] for position in positions]
         records = self.plan.records(self.plan.query_rows)

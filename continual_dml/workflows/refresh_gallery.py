@@ -9,15 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from continual_dml.embedding.embedder import Embedder
-from continual_dml.embedding.extract import extract
 from continual_dml.embedding.precision import Compute
 from continual_dml.errors import GalleryError
 from continual_dml.memory.drift import DriftMaps
 from continual_dml.ports import Artefacts, ImageReader, ProgressListener, Store
 from continual_dml.records import GalleryPart, VectorState
 from continual_dml.strategies.state import Head
-
-CHUNK_IMAGES = 512
+from continual_dml.workflows.embed_files import embed_files
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,18 +120,17 @@ def _projected(part: StoredPart, rows: NDArray[np.int64], model: LiveModel) -> G
 def _reembed(
     part: StoredPart, model: LiveModel, store: Store, reader: ImageReader, listener: ProgressListener
 ) -> tuple[Reembedded | None, NDArray[np.int64]]:
-    found, features = [], []
-    listener.start("embedding earlier tasks' images anew", len(part.ids))
-    for start in range(0, len(part.ids), CHUNK_IMAGES):
-        ids = [int(item_id) for item_id in part.ids[start : start + CHUNK_IMAGES]]
-        items = store.items(ids)
-        pixels, positions = reader.read([items[i].path for i in ids], [items[i].content_hash for i in ids])
-        if len(positions):
-            features.append(extract(model.embedder, pixels, model.compute).features)
-            found.append(positions + start)
-        listener.advance(len(ids))
-    if not found:
-        return None, np.arange(len(part.ids))
-    rows = np.concatenate(found)
+    """Return what could be embedded anew, and the rows (m,) of ``part`` that could not."""
+    items = store.items([int(item_id) for item_id in part.ids])
+    ordered = [items[int(item_id)] for item_id in part.ids]
+    listener.start("embedding earlier tasks' images anew", len(ordered))
+    features, rows = embed_files(
+        [item.path for item in ordered],
+        [item.content_hash for item in ordered],
+        model.embedder,
+        model.compute,
+        reader,
+        listener,
+    )
     missing = np.setdiff1d(np.arange(len(part.ids)), rows)
-    return Reembedded(part.ids[rows], np.concatenate(features)), missing
+    return (Reembedded(part.ids[rows], features) if len(rows) else None), missing

@@ -8,7 +8,7 @@ from torch import nn
 from continual_dml.embedding.embedder import build_embedder, embedder_state, restore_embedder
 from continual_dml.embedding.extract import extract, feature_map
 from continual_dml.embedding.precision import Compute, choose_compute
-from continual_dml.embedding.preprocessing import centre_crop, normalised, random_crop_and_flip
+from continual_dml.embedding.preprocessing import centre_crop, normalised, training_view
 from continual_dml.errors import GalleryError, SettingsError
 from continual_dml.settings import ModelSettings
 
@@ -86,7 +86,7 @@ def test_the_centre_crop_is_the_middle() -> None:
 
 def test_training_views_are_windows_of_the_square_some_of_them_mirrored() -> None:
     pixels = squares(64, side=6)
-    views = random_crop_and_flip(pixels, 4, flip=True, random=np.random.default_rng(0)).numpy()
+    views = training_view(pixels, 4, True, 1.0, np.random.default_rng(0)).numpy()
     mirrored = 0
     for square, view in zip(pixels, views, strict=True):
         windows = [square[t : t + 4, left : left + 4] for t in range(3) for left in range(3)]
@@ -94,7 +94,7 @@ def test_training_views_are_windows_of_the_square_some_of_them_mirrored() -> Non
         mirrored += not straight
         assert straight or any(np.array_equal(window[:, ::-1], view) for window in windows)
     assert 16 < mirrored < 48
-    plain = random_crop_and_flip(pixels, 6, flip=False, random=np.random.default_rng(0)).numpy()
+    plain = training_view(pixels, 6, False, 1.0, np.random.default_rng(0)).numpy()
     assert np.array_equal(plain, pixels)
 
 
@@ -114,3 +114,12 @@ def test_asking_for_cuda_where_there_is_none_is_an_error() -> None:
             choose_compute("cuda", "fp32")
     assert choose_compute("cpu", "fp32") == CPU
     assert choose_compute("cpu", "bf16").bf16
+
+
+def test_smaller_windows_are_scaled_up_to_what_the_network_sees() -> None:
+    gradient = np.broadcast_to(np.arange(0, 240, 10, dtype=np.uint8)[None, None, :, None], (32, 24, 24, 3))
+    views = training_view(gradient, 16, False, 0.5, np.random.default_rng(0)).numpy().astype(int)
+    steps = np.diff(views[:, 8, :, 0], axis=1).mean(axis=1)
+    assert views.shape == (32, 16, 16, 3)
+    assert 4.5 < steps.min() < 6, "the smallest window of 8 pixels is shown twice as large"
+    assert 9 < steps.max() < 10.5, "the largest one as it is"

@@ -1,0 +1,166 @@
+"""Foretell what an ingest will cost, by taking a few real steps on random images of the same size."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from continual_dml.embedding.embedder import Embedder, build_embedder, embedder_state
+from continual_dml.embedding.extract import BATCH_IMAGES, extract
+from continual_dml.embedding.precision import Compute, choose_compute
+from continual_dml.memory.discriminant_head import unit_rows
+from continual_dml.ports import ProgressListener
+from continual_dml.records import LabelledImages
+from continual_dml.settings import Settings
+from continual_dml.strategies.recipes import Recipe, recipe_for
+from continual_dml.strategies.training import StepHooks, Teachers, TrainingJob, train
+from continual_dml.workflows.plan_task import TaskPlan
+
+WARM_UP_STEPS = 1
+MEASURED_STEPS = 2
+CATALOGUE_BYTES_PER_ITEM = 400  # one row, its indexes and an ordinary path
+
+
+@dataclass(frozen=True, slots=True)
+class KnownItems:
+    """What the workspace holds already, and how long one image takes to read and decode."""
+
+    gallery: int
+    queries: int
+    categories: int
+    tasks: int
+    read_seconds_per_image: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class IngestEstimate:
+    """What an ingest will take, reading the new images not counted.
+
+    ``steps`` and ``seconds_per_step`` of training; ``embedded_images`` and ``seconds_per_image`` of feature
+    extraction; ``seconds`` of all of it; ``disk_bytes`` of the generation to be written and the copies of
+    query images (the generation before it is removed afterwards).
+    """
+
+    steps: int
+    seconds_per_step: float
+    embedded_images: int
+    seconds_per_image: float
+    seconds: float
+    disk_bytes: int
+
+
+def estimate_ingest(
+    plan: TaskPlan, settings: Settings, refresh: str, known: KnownItems, listener: ProgressListener
+) -> IngestEstimate:
+    """Measure the workspace's network on this machine and scale up.
+
+    Args:
+        plan: of the task.
+        settings: of the workspace, with the options of the ingest over them.
+        refresh: what will happen to earlier tasks' items.
+        known: what is in the workspace.
+        listener: told of the progress.
+
+    Raises:
+        SettingsError: the device is not there.
+    """
+    compute = choose_compute(settings.training.device, settings.training.precision)
+    embedder = build_embedder(settings.model, None, seed=0).to(compute.device)
+    recipe = recipe_for(settings.training) if known.tasks else Recipe()
+    moved = recipe.learns and plan.trainable
+    listener.start("measuring the speed of this machine", 2)
+    seconds_per_image = _seconds_per_image(embedder, compute)
+    listener.advance()
+    steps, seconds_per_step = 0, 0.0
+    if moved:
+        steps = _steps(plan, settings, embedder)
+        seconds_per_step = _seconds_per_step(plan, settings, recipe, embedder, compute, known.tasks)
+    listener.advance()
+    reread = known.gallery if moved and refresh in ("auto", "reembed") else 0
+    looks = 2 if known.tasks and moved else 1
+    images = len(plan.gallery_rows) * looks + len(plan.query_rows) + known.queries + reread
+    seconds = steps * seconds_per_step + images * seconds_per_image
+    seconds += (known.queries + reread) * known.read_seconds_per_image
+    disk = _disk_bytes(plan, embedder, known)
+    return IngestEstimate(steps, seconds_per_step, images, seconds_per_image, seconds, disk)
+
+
+class _Clock(StepHooks):
+    """Notes when each optimisation step ended."""
+
+    def __init__(self) -> None:
+        self.ends: list[float] = []
+
+    def after_update(self) -> bool:
+        self.ends.append(time.perf_counter())
+        return True
+
+
+class _Silence:
+    """A listener that the measured steps do not disturb."""
+
+    def start(self, stage: str, total: int) -> None:
+        """Nothing to tell."""
+
+    def advance(self, units: int = 1, detail: str = "") -> None:
+        """Nothing to tell."""
+
+    def note(self, message: str) -> None:
+        """Nothing to tell."""
+
+
+def _images(count: int, side: int) -> NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
+
+
+def _seconds_per_image(embedder: Embedder, compute: Compute) -> float:
+    pixels = _images(BATCH_IMAGES, embedder.settings.stored_side_pixels)
+    extract(embedder, pixels, compute)
+    begin = time.perf_counter()
+    extract(embedder, pixels, compute)
+    return (time.perf_counter() - begin) / BATCH_IMAGES
+
+
+def _steps(plan: TaskPlan, settings: Settings, embedder: Embedder) -> int:
+    number = {name: position for position, name in enumerate(plan.categories)}
+    labels = np.array([number[r.category] for r in plan.records(plan.gallery_rows)], dtype=np.int64)
+    images = LabelledImages(plan.task.pixels[plan.gallery_rows[:0]], labels)  # only counted, never read
+    return TrainingJob("", embedder, None, images, Teachers(), Recipe(), settings.training, 0).steps()
+
+
+def _seconds_per_step(
+    plan: TaskPlan, settings: Settings, recipe: Recipe, embedder: Embedder, compute: Compute, tasks: int
+) -> float:
+    """Return the seconds of one step as the task would take it: its networks, its teachers, its batch."""
+    training = settings.training
+    classes = min(training.batch_categories, len(plan.categories))
+    labels = np.repeat(np.arange(max(classes, 2), dtype=np.int64), training.images_per_category)
+    images = LabelledImages(_images(len(labels), settings.model.stored_side_pixels), labels)
+    old = None
+    if recipe.needs_old_outputs:
+        random = np.random.default_rng(0)
+        old = unit_rows(random.standard_normal((len(labels), settings.model.embedding_dim)))
+    virtual = (old,) * (tasks - 1) if old is not None and recipe.virtual else ()
+    specialist = build_embedder(settings.model, None, seed=1) if recipe.specialist else None
+    short = replace(training, steps=WARM_UP_STEPS + MEASURED_STEPS, epochs=None)
+    job = TrainingJob("estimate", embedder, specialist, images, Teachers(old, virtual), recipe, short, 0)
+    clock = _Clock()
+    train(job, compute, _Silence(), clock)
+    return (clock.ends[-1] - clock.ends[WARM_UP_STEPS - 1]) / MEASURED_STEPS
+
+
+def _disk_bytes(plan: TaskPlan, embedder: Embedder, known: KnownItems) -> int:
+    features, dim = embedder.feature_dim, embedder.settings.embedding_dim
+    items = len(plan.gallery_rows) + known.gallery
+    per_item = 2 * features + 2 * 4 * dim + 2 * 8  # half-precision feature, vector and its copy in the index
+    model = sum(array.nbytes for array in embedder_state(embedder).values())
+    categories = known.categories + len(plan.new_categories)
+    statistics = 8 * (categories * (features + 2 * dim + 3) + features * features)
+    head = 8 * features * (dim + 1)
+    drift = 4 * known.tasks * features * (features + 1)
+    copies = sum(record.size_bytes for record in plan.records(plan.query_rows))
+    catalogue = CATALOGUE_BYTES_PER_ITEM * (len(plan.gallery_rows) + len(plan.query_rows))
+    return items * per_item + model + statistics + head + drift + copies + catalogue
