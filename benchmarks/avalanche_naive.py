@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from continual_dml.embedding.embedder import embedder_state, restore_embedder
 from continual_dml.embedding.extract import extract
 from continual_dml.embedding.precision import Compute, choose_compute
-from continual_dml.embedding.preprocessing import normalised, random_crop_and_flip
+from continual_dml.embedding.preprocessing import training_views
 from continual_dml.embedding.weights import read_weights_file
 from continual_dml.losses import make_loss
 from continual_dml.memory.discriminant_head import unit_rows
@@ -130,9 +130,16 @@ class _SameTraining(SupervisedPlugin):  # type: ignore[misc]
             images.labels, self._steps[task], training.batch_categories, training.images_per_category, random
         )
         for rows in drawn:
-            view = random_crop_and_flip(images.pixels[rows], side, training.flip, random)
+            view = training_views(
+                images.pixels[rows],
+                side,
+                flip=training.flip,
+                smallest_crop=training.smallest_crop,
+                random=random,
+                device=torch.device("cpu"),
+            )
             labels = torch.from_numpy(images.labels[rows])
-            yield [normalised(view, torch.device("cpu")), labels, torch.zeros_like(labels)]
+            yield [view, labels, torch.zeros_like(labels)]
 
 
 def compare(

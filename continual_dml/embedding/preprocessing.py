@@ -17,39 +17,44 @@ def centre_crop(pixels: NDArray[np.uint8], side: int) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(pixels[:, offset : offset + side, offset : offset + side]))
 
 
-def training_view(
-    pixels: NDArray[np.uint8], side: int, flip: bool, smallest_crop: float, random: np.random.Generator
+def training_views(
+    pixels: NDArray[np.uint8],
+    side: int,
+    *,
+    flip: bool,
+    smallest_crop: float,
+    random: np.random.Generator,
+    device: torch.device,
 ) -> torch.Tensor:
-    """Return a random window of each square (B, S, S, 3), scaled to ``side``, half mirrored if ``flip``.
+    """Return a random window of each square, scaled to ``side`` and half of them mirrored, as network inputs.
+
+    Windows are no larger than ``side``, so that scaling never shrinks and needs no smoothing.
 
     Args:
-        pixels: stored squares.
-        side: of the returned views, uint8 (B, side, side, 3).
+        pixels: stored squares (B, S, S, 3).
+        side: of the returned images (B, 3, side, side).
         flip: whether a mirrored image shows the same category.
-        smallest_crop: side of the smallest window, as a share of what the network sees at evaluation; 1 only
-            shifts the window.
+        smallest_crop: side of the smallest window as a share of ``side``; 1 only shifts the window.
         random: where chance comes from.
+        device: where the images are wanted.
     """
     count, stored = pixels.shape[0], pixels.shape[1]
-    smallest = max(1, round(smallest_crop * side))
-    windows: NDArray[np.int64] = np.asarray(random.integers(smallest, side + 1, size=count))
-    mirrored: NDArray[np.bool_] = np.asarray(random.random(count) < (0.5 if flip else 0.0))
-    view = torch.empty((count, side, side, 3), dtype=torch.uint8)
-    for row, window in enumerate(windows):
-        top, left = random.integers(0, stored - window + 1, size=2)
-        cut = pixels[row, top : top + window, left : left + window]
-        cut = cut[:, ::-1] if mirrored[row] else cut
-        view[row] = _scaled(torch.from_numpy(np.ascontiguousarray(cut)), side)
-    return view
-
-
-def _scaled(image: torch.Tensor, side: int) -> torch.Tensor:
-    """Return (S, S, 3) uint8 as (side, side, 3)."""
-    if image.shape[0] == side:
-        return image
-    planes = image.permute(2, 0, 1).unsqueeze(0)
-    scaled = functional.interpolate(planes, size=(side, side), mode="bilinear", antialias=True)
-    return scaled[0].permute(1, 2, 0)
+    windows = random.uniform(smallest_crop * side, side, size=count)
+    corners = random.random((count, 2)) * (stored - windows)[:, None]
+    if smallest_crop == 1.0:
+        corners = corners.round()  # whole pixels need no interpolation
+    mirrored = np.where(random.random(count) < 0.5, -1.0, 1.0) if flip else np.ones(count)
+    centres = (corners + windows[:, None] / 2) / stored * 2 - 1
+    window_of = np.zeros((count, 2, 3))
+    window_of[:, 0, 0] = mirrored * windows / stored
+    window_of[:, 1, 1] = windows / stored
+    window_of[:, :, 2] = centres
+    grid = functional.affine_grid(
+        torch.from_numpy(window_of).float().to(device), [count, 3, side, side], align_corners=False
+    )
+    squares = normalised(torch.from_numpy(pixels), device)
+    views = functional.grid_sample(squares, grid, padding_mode="border", align_corners=False)
+    return views.contiguous(memory_format=torch.channels_last)
 
 
 def normalised(view: torch.Tensor, device: torch.device) -> torch.Tensor:

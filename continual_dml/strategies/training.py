@@ -12,7 +12,7 @@ from torch import nn
 
 from continual_dml.embedding.embedder import Embedder
 from continual_dml.embedding.precision import Compute
-from continual_dml.embedding.preprocessing import normalised, training_view
+from continual_dml.embedding.preprocessing import training_views
 from continual_dml.errors import NotFiniteLoss
 from continual_dml.losses import make_loss
 from continual_dml.ports import ProgressListener
@@ -141,10 +141,14 @@ def _forward(
     random: np.random.Generator,
     hooks: StepHooks,
 ) -> dict[str, torch.Tensor]:
-    pixels, labels = job.images.pixels[rows], torch.from_numpy(job.images.labels[rows]).to(compute.device)
-    side = job.model.settings.image_side_pixels
-    view = normalised(
-        training_view(pixels, side, job.settings.flip, job.settings.smallest_crop, random), compute.device
+    labels = torch.from_numpy(job.images.labels[rows]).to(compute.device)
+    view = training_views(
+        job.images.pixels[rows],
+        job.model.settings.image_side_pixels,
+        flip=job.settings.flip,
+        smallest_crop=job.settings.smallest_crop,
+        random=random,
+        device=compute.device,
     )
     hooks.before_forward(view, labels)
     with compute.autocast():
