@@ -39,7 +39,7 @@ def training_views(
         device: where the images are wanted.
     """
     count, stored = pixels.shape[0], pixels.shape[1]
-    windows = random.uniform(smallest_crop * side, side, size=count)
+    windows: NDArray[np.float64] = np.asarray(random.uniform(smallest_crop * side, side, size=count))
     corners = random.random((count, 2)) * (stored - windows)[:, None]
     if smallest_crop == 1.0:
         corners = corners.round()  # whole pixels need no interpolation

@@ -6,7 +6,6 @@ Avalanche (avalanche-lib 0.6) takes seconds to import: import this module only w
 from __future__ import annotations
 
 import warnings
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -37,6 +36,7 @@ from continual_dml.strategies.avalanche_views import (
 )
 from continual_dml.strategies.learner import Learner
 from continual_dml.strategies.recall_log import RecallLog
+from continual_dml.strategies.sampling import can_be_compared
 from continual_dml.strategies.state import Head, LearnerState
 
 import_torchvision()  # Avalanche imports torchvision, which may need the guard
@@ -190,19 +190,17 @@ class EmbeddingStrategy(SupervisedTemplate):  # type: ignore[misc]
     def _train_exp(self, experience: Any, eval_streams: Any = None, **kwargs: Any) -> None:  # noqa: ANN401
         name = f"experience {experience.current_experience}"
         images = self._images_of(self.adapted_dataset)
-        counts = Counter(images.labels.tolist())
-        trainable = sum(count >= 2 for count in counts.values()) >= 2
-        if self.state is None and not trainable:
+        if self.state is None and not can_be_compared(images.labels.tolist()):
             raise EmptyTask(
-                f"{name}: the first experience needs at least two categories with two images each, found "
-                f"{len(counts)} with {len(images)} in all; begin with a larger one"
+                f"{name}: the first experience needs at least two categories with two images each, and "
+                f"has {len(images)} images; begin with a larger one"
             )
         calls = PluginCalls(self, kwargs)
         previous = self.state.tasks_learned - 1 if self.state else 0
         self._learned.append(experience.current_experience)
         self._learning = True
         try:
-            learned = self._learner.learn(name, images, self.state, previous, calls, trainable=trainable)
+            learned = self._learner.learn(name, images, self.state, previous, calls)
             self.state = learned.state
         except BaseException:
             self._learned.pop()

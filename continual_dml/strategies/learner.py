@@ -21,6 +21,7 @@ from continual_dml.records import LabelledImages
 from continual_dml.settings import Settings
 from continual_dml.strategies.averaging import averaged
 from continual_dml.strategies.recipes import Recipe, recipe_for
+from continual_dml.strategies.sampling import can_be_compared
 from continual_dml.strategies.state import LearnerState
 from continual_dml.strategies.training import StepHooks, Teachers, TrainingJob, train
 
@@ -63,10 +64,10 @@ class Learner:
         state: LearnerState | None,
         previous_generation: int,
         hooks: StepHooks | None = None,
-        *,
-        trainable: bool = True,
     ) -> LearnedTask:
         """Learn ``images`` on top of ``state`` (None before the first task).
+
+        Images among which there is nothing to compare are looked at without training.
 
         Args:
             name: of the task, for messages.
@@ -74,7 +75,6 @@ class Learner:
             state: what was kept of earlier tasks.
             previous_generation: key of the drift map that this task adds.
             hooks: called around each optimisation step.
-            trainable: False where there is nothing to compare, so that the images are only looked at.
 
         Raises:
             NotFiniteLoss: training diverged.
@@ -89,6 +89,7 @@ class Learner:
         terms: dict[str, float] = {}
         after = before
         weights = state.weights
+        trainable = can_be_compared(images.labels.tolist())
         if not trainable:
             self.listener.note(f"'{name}' has no two categories to compare: added without training")
         moved = recipe.learns and trainable

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,15 @@ def balanced_batches(
 
 def _draw(rows: NDArray[np.intp], count: int, random: np.random.Generator) -> NDArray[np.intp]:
     return random.choice(rows, size=count, replace=len(rows) < count)
+
+
+def can_be_compared(labels: Iterable[Hashable]) -> bool:
+    """Return whether there is something to compare: two categories of at least two images each.
+
+    >>> can_be_compared(["pear", "pear", "plum", "plum", "fig"]), can_be_compared(["pear", "pear", "plum"])
+    (True, False)
+    """
+    return sum(count >= 2 for count in Counter(labels).values()) >= 2
 
 
 def default_steps(images: int, batch_images: int, epochs: float | None) -> int:

@@ -144,9 +144,7 @@ class _Ingest:
         learner = Learner(self.context.settings, self.context.pretrained, self.compute, self.context.listener)
         previous = self.parent.generation.generation_id if self.parent else 0
         with self.watch.stage("learn"):
-            return learner.learn(
-                self.plan.task.name, self._images(), state, previous, trainable=self.plan.trainable
-            )
+            return learner.learn(self.plan.task.name, self._images(), state, previous)
 
     def _images(self) -> LabelledImages:
         labels = [self.category_ids[r.category] for r in self.plan.records(self.plan.gallery_rows)]

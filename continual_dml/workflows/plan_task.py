@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,9 +10,7 @@ from numpy.typing import NDArray
 from continual_dml.errors import AlreadyIngested, EmptyTask
 from continual_dml.ports import Store
 from continual_dml.records import ImageRecord, LoadedTask, QuarantinedFile, Role
-
-TRAINABLE_CATEGORIES = 2
-TRAINABLE_IMAGES = 2
+from continual_dml.strategies.sampling import can_be_compared
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,12 +57,12 @@ def plan_task(task: LoadedTask, store: Store) -> TaskPlan:
         )
     if not gallery:
         raise EmptyTask(f"no usable image to learn from in {task.source}; {_why_empty(task)}")
-    counts = Counter(task.records[row].category for row in gallery)
-    trainable = sum(n >= TRAINABLE_IMAGES for n in counts.values()) >= TRAINABLE_CATEGORIES
+    categories = [task.records[row].category for row in gallery]
+    trainable = can_be_compared(categories)
     if store.head() is None and not trainable:
         raise EmptyTask(
             f"{task.source}: the first task needs at least two categories with two training images each, "
-            f"found {len(counts)} with {sum(counts.values())} in all; add images"
+            f"found {len(set(categories))} with {len(categories)} in all; add images"
         )
     names = {task.records[row].category for row in fresh}
     duplicates = tuple(

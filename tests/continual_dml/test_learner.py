@@ -108,7 +108,7 @@ def test_the_frozen_method_leaves_the_weights_and_the_earlier_features_as_they_w
 
 def test_a_task_without_two_categories_is_added_without_training() -> None:
     first = learner().learn("first", images(0), None, 0)
-    second = learner().learn("single", images(4, classes=1), first.state, 1, trainable=False)
+    second = learner().learn("single", images(4, classes=1), first.state, 1)
     assert not second.moved
     assert second.state.statistics.class_ids.tolist() == [0, 1, 2, 3, 4]
 
