@@ -77,6 +77,11 @@ class WorkspaceReader:
         with self._open()[0].transaction() as connection:
             return queries.items(connection, self.generation.generation_id, item_ids)
 
+    def category_ids(self) -> dict[str, int]:
+        """All categories that the generation knows, name to id."""
+        with self._open()[0].transaction() as connection:
+            return queries.category_ids(connection, self.generation.generation_id)
+
     def tasks(self) -> list[TaskSummary]:
         """The tasks that the generation has learned, oldest first."""
         with self._open()[0].transaction() as connection:

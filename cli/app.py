@@ -1,0 +1,71 @@
+"""The entry point ``cdml``: which commands there are. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cli import options
+from cli.commands.demo import demo
+from cli.commands.ingest_task import ingest_task
+from cli.commands.init import init
+from cli.commands.query import query
+from cli.commands.report import report
+from cli.commands.status import status
+from cli.commands.tasks import tasks
+from cli.shell import Shell
+from continual_dml import __version__
+
+app = typer.Typer(
+    name="cdml",
+    help="Image search that learns new categories one task at a time, and says what it forgot.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"cdml {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def shared_options(
+    context: typer.Context,
+    workspace: options.RootWorkspace = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Image search that learns new categories one task at a time, and says what it forgot.
+
+    The options here may stand before or after a command. Exit codes: 0 done, 1 failure, 2 usage, 3 done but
+    files were left out, 6 workspace locked, 7 integrity problem, 130 interrupted.
+    """
+    del version  # answered by its callback
+    context.obj = Shell(workspace, as_json, quiet, debug)
+
+
+app.command("init")(init)
+app.command("ingest-task")(ingest_task)
+app.command("query")(query)
+app.command("report")(report)
+app.command("tasks")(tasks)
+app.command("status")(status)
+app.command("demo")(demo)
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    app(prog_name="cdml")
+
+
+if __name__ == "__main__":
+    main()

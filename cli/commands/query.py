@@ -1,0 +1,51 @@
+"""``cdml query``: find the images most like the given ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli import options
+from cli.shell import Shell, entered
+
+Images = Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Images to ask with.")]
+
+
+def query(
+    context: typer.Context,
+    images: Images,
+    neighbours: options.Neighbours = 10,
+    sheet: options.Sheet = None,
+    device: options.Device = None,
+    workspace: options.Workspace = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Find the images most like each IMAGE.
+
+    Best first. If one image cannot be read, nothing is searched. On the sheet a neighbour is framed green or
+    red, right or wrong, where the query's folder has the name of a category that was found.
+    """
+    with entered(context, workspace, as_json, quiet, debug) as shell:
+        _query(shell, images, neighbours, sheet, device)
+
+
+def _query(shell: Shell, images: list[Path], k: int, sheet: Path | None, device: str | None) -> None:
+    from cli.render.answers import show_answer
+    from cli.settings import compute_device, merged_options
+    from cli.wiring import open_workspace, run_search
+
+    chosen = compute_device(merged_options({"device": device}))
+    opened = open_workspace(shell.folder)
+    if sheet is not None:
+        from cli.render.contact_sheet import check_destination, folder_categories, write_contact_sheet
+
+        check_destination(sheet)
+    answer = run_search(opened, images, k, chosen)
+    if sheet is not None:
+        write_contact_sheet(sheet, answer, folder_categories(answer), opened.settings.streams)
+        shell.note(f"contact sheet: {sheet}")
+    show_answer(shell, answer)

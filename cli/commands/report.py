@@ -1,0 +1,60 @@
+"""``cdml report``: what was gained and what was forgotten."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from cli import options
+from cli.shell import Shell, entered
+
+
+def report(
+    context: typer.Context,
+    k: options.ReportK = 1,
+    workspace: options.Workspace = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Show what was gained and forgotten.
+
+    How well every task's held-out images find their category, after each task learned, with the exact
+    definitions of the numbers.
+    """
+    with entered(context, workspace, as_json, quiet, debug) as shell:
+        from cli.wiring import open_workspace
+        from storage.summary import read_report
+
+        found = read_report(open_workspace(shell.folder))
+        if shell.as_json:
+            shell.emit_json(found)
+        else:
+            _show(shell, found, k)
+
+
+def _show(shell: Shell, found: dict[str, Any], k: int) -> None:
+    from cli.render.matrices import definitions, matrix_table, summary_table, without_positive
+    from cli.render.tables import Table, rendered
+    from continual_dml.errors import UnknownChoice
+
+    if str(k) not in found["recall_at_k"]:
+        raise UnknownChoice("K", str(k), found["recall_at_k"])
+    names = [task["name"] for task in found["tasks"]]
+    within = found["within_task"]
+    shell.emit(f"generation {found['generation']}\n")
+    for title, rows in (
+        (f"Recall@{k}, gallery of all tasks", found["recall_at_k"][str(k)]),
+        (f"Recall@{k}, within the task", within["recall_at_k"][str(k)]),
+        ("R-precision, gallery of all tasks", found["r_precision"]),
+        ("MAP@R, gallery of all tasks", found["map_at_r"]),
+    ):
+        shell.emit(rendered(matrix_table(title, rows, names)) + "\n")
+    shell.emit(rendered(summary_table(found)) + "\n")
+    parts = [[str(part["birth_generation"]), part["state"], str(part["items"])] for part in found["parts"]]
+    shell.emit(rendered(Table("Gallery", ["embedded in generation", "state", "items"], parts)) + "\n")
+    missing = without_positive(found)
+    if missing:
+        shell.emit(missing + "\n")
+    shell.emit(definitions(found, list(found["definitions"])))

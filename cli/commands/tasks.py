@@ -1,0 +1,46 @@
+"""``cdml tasks``: which tasks the live generation has learned."""
+
+from __future__ import annotations
+
+import typer
+
+from cli import options
+from cli.shell import entered
+
+
+def tasks(
+    context: typer.Context,
+    workspace: options.Workspace = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """List the tasks learned so far."""
+    with entered(context, workspace, as_json, quiet, debug) as shell:
+        from cli.render.documents import tasks_document
+        from cli.render.tables import Table, rendered
+        from cli.wiring import open_workspace
+        from storage.summary import read_tasks
+
+        found = read_tasks(open_workspace(shell.folder))
+        if shell.as_json:
+            shell.emit_json(tasks_document(found))
+            return
+        if not found:
+            shell.emit("no task yet: run `cdml ingest-task FOLDER`")
+            return
+        headings = ["id", "name", "method", "categories", "learned", "held out", "left out", "source"]
+        rows = [
+            [
+                str(task.task_id),
+                task.name,
+                task.method,
+                str(task.categories),
+                str(task.train_images),
+                str(task.query_images),
+                str(len(task.quarantined)),
+                task.source,
+            ]
+            for task in found
+        ]
+        shell.emit(rendered(Table("", headings, rows)))

@@ -1,0 +1,127 @@
+"""The options of the commands, each written once. None always stands for "not given"."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from continual_dml.settings import (
+    DEVICES,
+    FEATURE_MAPS,
+    HEADS,
+    LOSSES,
+    METHODS,
+    PRECISIONS,
+    REFRESH_MODES,
+    TRIPLET_MINERS,
+)
+
+DEFAULT_WORKSPACE = Path(".cdml")
+
+
+def _of(*names: str) -> Callable[[str], list[str]]:
+    """Return what completes one of ``names``."""
+
+    def complete(incomplete: str) -> list[str]:
+        return [name for name in names if name.startswith(incomplete)]
+
+    return complete
+
+
+def _one_of(names: tuple[str, ...]) -> str:
+    return f"One of {', '.join(names)}."
+
+
+_Text = str | None
+_Whole = int | None
+_Real = float | None
+
+_WORKSPACE_HELP = "The workspace's folder (env CDML_WORKSPACE, default .cdml)."
+RootWorkspace = Annotated[
+    Path | None, typer.Option("--workspace", "-w", envvar="CDML_WORKSPACE", help=_WORKSPACE_HELP)
+]
+Workspace = Annotated[Path | None, typer.Option("--workspace", "-w", help=_WORKSPACE_HELP)]
+Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON document on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes on stderr.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+Backbone = Annotated[
+    _Text,
+    typer.Option(
+        help="conv4, or any torchvision classification model. Default mobilenet_v2.",
+        autocompletion=_of("conv4", "mobilenet_v2", "resnet18", "resnet50", "squeezenet1_1", "vit_b_16"),
+    ),
+]
+Weights = Annotated[
+    _Text,
+    typer.Option(
+        metavar="imagenet|none|FILE",
+        help="Where the backbone starts: imagenet downloads torchvision's weights if they are not cached, "
+        "none starts from scratch, FILE is safetensors or .pth. Default: imagenet, from the cache only.",
+    ),
+]
+EmbeddingDim = Annotated[_Whole, typer.Option(help="Length of an embedding. Default 128.")]
+ImageSide = Annotated[_Whole, typer.Option(help="Side in pixels that the network sees. Default 224.")]
+DatabaseUrl = Annotated[
+    _Text,
+    typer.Option(help="Catalogue database, such as postgresql+psycopg://... Default: SQLite in the folder."),
+]
+Flip = Annotated[
+    bool | None,
+    typer.Option("--flip/--no-flip", help="Train on mirrored images too. Default: --flip."),
+]
+FeatureMap = Annotated[
+    _Text,
+    typer.Option(help=f"Root of stored features. {_one_of(FEATURE_MAPS)}", autocompletion=_of(*FEATURE_MAPS)),
+]
+FreezeBatchNorm = Annotated[
+    _Text,
+    typer.Option(
+        help="Keep batch norm as the weights have it. One of auto, yes, no; auto: with pretrained weights.",
+        autocompletion=_of("auto", "yes", "no"),
+    ),
+]
+
+TaskName = Annotated[_Text, typer.Option("--name", help="Name of the task. Default: the folder's name.")]
+Method = Annotated[
+    _Text, typer.Option(help=f"How to learn. {_one_of(METHODS)}", autocompletion=_of(*METHODS))
+]
+Head = Annotated[
+    _Text, typer.Option(help=f"Where embeddings come from. {_one_of(HEADS)}", autocompletion=_of(*HEADS))
+]
+Loss = Annotated[_Text, typer.Option(help=_one_of(LOSSES), autocompletion=_of(*LOSSES))]
+Miner = Annotated[
+    _Text,
+    typer.Option(help=f"Of the triplet loss. {_one_of(TRIPLET_MINERS)}", autocompletion=_of(*TRIPLET_MINERS)),
+]
+Epochs = Annotated[_Real, typer.Option(help="Length of training, in passes over the task's images.")]
+Steps = Annotated[_Whole, typer.Option(help="Length of training, in optimisation steps.")]
+Seed = Annotated[_Whole, typer.Option(help="Of everything random. Default 0.")]
+Device = Annotated[
+    _Text, typer.Option(help=f"Where to compute. {_one_of(DEVICES)}", autocompletion=_of(*DEVICES))
+]
+Refresh = Annotated[
+    _Text,
+    typer.Option(
+        help="What happens to earlier tasks' items. reembed opens their images, project carries stored "
+        "features forward without opening one, keep does nothing, auto (the default) opens the images that "
+        "are still there and projects the rest.",
+        autocompletion=_of(*REFRESH_MODES),
+    ),
+]
+LearningRate = Annotated[_Real, typer.Option(help="Of the backbone. Default 0.0001.")]
+Precision = Annotated[
+    _Text, typer.Option(help=f"Of convolutions. {_one_of(PRECISIONS)}", autocompletion=_of(*PRECISIONS))
+]
+QueryFraction = Annotated[_Real, typer.Option(help="Share of each category held out to ask with.")]
+QueriesPerCategory = Annotated[_Whole, typer.Option(help="At most so many queries of a category.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would happen, and how long it takes.")]
+
+Neighbours = Annotated[int, typer.Option("--neighbours", "-k", min=1, help="Neighbours per query image.")]
+Sheet = Annotated[
+    Path | None, typer.Option(metavar="FILE.png", help="Draw queries and neighbours into a picture.")
+]
+ReportK = Annotated[int, typer.Option("--k", "-k", min=1, help="The K of the Recall@K matrix that is shown.")]

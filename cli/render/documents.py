@@ -1,0 +1,157 @@
+"""The JSON documents, schema_version 1. Their keys are a promise: add, never rename."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from continual_dml.reports import SCHEMA_VERSION
+
+if TYPE_CHECKING:
+    from cli.wiring import Answer, Hit, IngestOutcome
+    from continual_dml.records import QuarantinedFile, TaskSummary
+    from continual_dml.workflows.estimate_ingest import IngestEstimate
+    from continual_dml.workflows.plan_task import TaskPlan
+    from storage.summary import StatusSummary
+    from storage.workspace import Workspace
+
+
+def init_document(workspace: Workspace) -> dict[str, Any]:
+    """Return what ``cdml init`` made."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "workspace": str(workspace.root),
+        "database": workspace.database_label,
+        "weights": dict(workspace.weights_note) or {"source": "none"},
+        "settings": workspace.settings.as_dict(),
+    }
+
+
+def ingest_document(outcome: IngestOutcome) -> dict[str, Any]:
+    """Return what ``cdml ingest-task`` published: the row of the recall matrix that the task added."""
+    report, task = outcome.result.report, outcome.result.task
+    ids = [str(one["id"]) for one in report["tasks"]]
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "generation": outcome.result.generation.generation_id,
+        "task": {
+            "id": task.task_id,
+            "name": task.name,
+            "categories": task.categories,
+            "train_images": task.train_images,
+            "query_images": task.query_images,
+            "quarantined": _quarantine(task.quarantined),
+        },
+        "recall_at_k": {
+            k: dict(zip(ids, rows[-1], strict=True)) for k, rows in report["recall_at_k"].items()
+        },
+        "seconds": ingest_seconds(outcome),
+    }
+
+
+def ingest_seconds(outcome: IngestOutcome) -> dict[str, float]:
+    """Return the seconds of each stage, reading the folder included."""
+    stages: dict[str, float] = outcome.result.report["seconds"]
+    read = round(outcome.read_seconds, 3)
+    return {"read": read, **stages, "total": round(read + stages["total"], 3)}
+
+
+def dry_run_document(plan: TaskPlan, estimate: IngestEstimate) -> dict[str, Any]:
+    """Return what an ingest would do and cost."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "dry_run": True,
+        "task": {
+            "name": plan.task.name,
+            "categories": [
+                {"name": name, "state": state, "train_images": train, "query_images": query}
+                for name, state, train, query in category_counts(plan)
+            ],
+            "train_images": len(plan.gallery_rows),
+            "query_images": len(plan.query_rows),
+            "quarantined": _quarantine(plan.quarantined),
+        },
+        "estimate": {
+            "steps": estimate.steps,
+            "seconds": round(estimate.seconds, 1),
+            "disk_bytes": estimate.disk_bytes,
+        },
+    }
+
+
+def category_counts(plan: TaskPlan) -> list[tuple[str, str, int, int]]:
+    """Return name, ``new`` or ``extended``, and counts of training and query images, by name."""
+    from collections import Counter
+
+    train = Counter(record.category for record in plan.records(plan.gallery_rows))
+    query = Counter(record.category for record in plan.records(plan.query_rows))
+    new = set(plan.new_categories)
+    return [
+        (name, "new" if name in new else "extended", train[name], query[name]) for name in plan.categories
+    ]
+
+
+def query_document(answer: Answer) -> dict[str, Any]:
+    """Return the neighbours of each query image."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "generation": answer.generation,
+        "queries": [
+            {"path": path, "neighbours": [_neighbour(rank, hit) for rank, hit in enumerate(hits, 1)]}
+            for path, hits in answer.queries
+        ],
+    }
+
+
+def _neighbour(rank: int, hit: Hit) -> dict[str, Any]:
+    return {
+        "rank": rank,
+        "item_id": hit.item.item_id,
+        "score": hit.similarity,
+        "category": hit.item.category,
+        "task": hit.item.task,
+        "path": hit.item.path,
+    }
+
+
+def tasks_document(tasks: Sequence[TaskSummary]) -> dict[str, Any]:
+    """Return the tasks with what was left out of each."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "tasks": [
+            {
+                "id": task.task_id,
+                "name": task.name,
+                "source": task.source,
+                "method": task.method,
+                "generation": task.generation_id,
+                "categories": task.categories,
+                "train_images": task.train_images,
+                "query_images": task.query_images,
+                "quarantined": _quarantine(task.quarantined),
+            }
+            for task in tasks
+        ],
+    }
+
+
+def status_document(summary: StatusSummary) -> dict[str, Any]:
+    """Return the counts of a workspace; ``generation`` is None before the first task."""
+    from dataclasses import asdict
+
+    generation = summary.generation
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "generation": None if generation is None else generation.generation_id,
+        "created_at": None if generation is None else generation.created_at,
+        "tasks": summary.tasks,
+        "categories": summary.categories,
+        "gallery": asdict(summary.gallery),
+        "queries": asdict(summary.queries),
+        "quarantined": summary.quarantined,
+        "bytes_on_disk": summary.bytes_on_disk,
+    }
+
+
+def _quarantine(files: Sequence[QuarantinedFile]) -> list[dict[str, str]]:
+    return [{"path": file.path, "reason": file.reason} for file in files]

@@ -1,0 +1,70 @@
+"""What an ingest did, or would do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cli.render.amounts import counted, seconds, share, size
+from cli.render.documents import category_counts, dry_run_document, ingest_document, ingest_seconds
+from cli.render.matrices import definitions, left_out, without_positive
+from cli.render.tables import Table, rendered
+
+if TYPE_CHECKING:
+    from cli.shell import Shell
+    from cli.wiring import IngestOutcome
+    from continual_dml.records import QuarantinedFile
+    from continual_dml.workflows.estimate_ingest import IngestEstimate
+    from continual_dml.workflows.plan_task import TaskPlan
+
+
+def show_ingest(shell: Shell, outcome: IngestOutcome) -> None:
+    """Write the result of an ingest to stdout."""
+    if shell.as_json:
+        shell.emit_json(ingest_document(outcome))
+        return
+    report, task = outcome.result.report, outcome.result.task
+    total = seconds(ingest_seconds(outcome)["total"])
+    shell.emit(
+        f"generation {outcome.result.generation.generation_id}: learned '{task.name}' in {total} "
+        f"({counted(task.categories, 'category', 'categories')}, "
+        f"{counted(task.train_images, 'image', 'images')} learned and searchable, "
+        f"{task.query_images} held out to ask with)"
+    )
+    _show_left_out(shell, task.quarantined)
+    names = [one["name"] for one in report["tasks"]]
+    headings = [f"Recall@{k}" for k in report["recall_at_k"]]
+    rows = [
+        [name, *[share(matrix[-1][column]) for matrix in report["recall_at_k"].values()]]
+        for column, name in enumerate(names)
+    ]
+    averages = [share(one["average"]) for one in report["summary"].values()]
+    forgetting = [share(one["forgetting"]) for one in report["summary"].values()]
+    rows += [["average", *averages], ["forgetting", *forgetting]]
+    title = "Queries of each task, searched among all tasks' images"
+    shell.emit("\n" + rendered(Table(title, ["task", *headings], rows, (len(names),))))
+    missing = without_positive(report)
+    if missing:
+        shell.emit(missing)
+    shell.emit("\n" + definitions(report, ("recall_at_k", "merged", "average", "forgetting")))
+
+
+def show_dry_run(shell: Shell, plan: TaskPlan, estimate: IngestEstimate) -> None:
+    """Write what an ingest would do to stdout."""
+    if shell.as_json:
+        shell.emit_json(dry_run_document(plan, estimate))
+        return
+    rows = [[name, state, str(train), str(query)] for name, state, train, query in category_counts(plan)]
+    total = ["total", "", str(len(plan.gallery_rows)), str(len(plan.query_rows))]
+    title = f"'{plan.task.name}' would bring"
+    headings = ["category", "", "to learn", "held out"]
+    shell.emit(rendered(Table(title, headings, [*rows, total], (len(rows),))))
+    _show_left_out(shell, plan.quarantined)
+    shell.emit(
+        f"\nabout {seconds(estimate.seconds)} after reading the images ({estimate.steps} training steps), "
+        f"{size(estimate.disk_bytes)} on disk; nothing was changed"
+    )
+
+
+def _show_left_out(shell: Shell, files: tuple[QuarantinedFile, ...]) -> None:
+    if files:
+        shell.emit("\n" + rendered(left_out([(file.path, file.reason) for file in files])))

@@ -1,0 +1,99 @@
+"""Progress on stderr: bars on a terminal, one sober line per stage elsewhere, nothing when quiet."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from cli.shell import print_error_line, printable
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from continual_dml.ports import ProgressListener
+
+
+class SilentListener:
+    """Tells nothing."""
+
+    def start(self, stage: str, total: int) -> None:
+        """A stage begins: not told."""
+
+    def advance(self, units: int = 1, detail: str = "") -> None:
+        """Some of it is done: not told."""
+
+    def note(self, message: str) -> None:
+        """A note: not told."""
+
+
+class LineListener:
+    """One line per stage, for logs."""
+
+    def start(self, stage: str, total: int) -> None:
+        """Tell that a stage begins."""
+        print_error_line(f"{stage} ({total})" if total > 1 else stage)
+
+    def advance(self, units: int = 1, detail: str = "") -> None:
+        """Some of it is done: a log need not know."""
+
+    def note(self, message: str) -> None:
+        """Tell the note."""
+        print_error_line(f"note: {message}")
+
+
+class BarListener:
+    """One bar per stage, the finished ones above."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._stage: TaskID | None = None
+
+    def start(self, stage: str, total: int) -> None:
+        """Finish the open stage's bar and begin a new one."""
+        self.finish()
+        self._stage = self._progress.add_task(printable(stage), total=total, detail="")
+
+    def advance(self, units: int = 1, detail: str = "") -> None:
+        """Move the bar."""
+        if self._stage is not None:
+            self._progress.update(self._stage, advance=units, detail=printable(detail))
+
+    def note(self, message: str) -> None:
+        """Write the note above the bars."""
+        self._progress.console.print(f"note: {printable(message)}", markup=False, highlight=False)
+
+    def finish(self) -> None:
+        """Fill the open bar."""
+        if self._stage is not None:
+            total = self._progress.tasks[self._stage].total
+            self._progress.update(self._stage, completed=total)
+
+
+@contextmanager
+def progress_listener(quiet: bool) -> Iterator[ProgressListener]:
+    """Yield the listener that suits stderr as it is now."""
+    if quiet:
+        yield SilentListener()
+    elif not sys.stderr.isatty():
+        yield LineListener()
+    else:
+        with _bars() as progress:
+            listener = BarListener(progress)
+            yield listener
+            listener.finish()
+
+
+def _bars() -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[detail]}", markup=False),
+        console=Console(stderr=True),
+    )

@@ -1,0 +1,143 @@
+"""What every command does alike: shared options, one place for results, one line for errors."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+from cli.options import DEFAULT_WORKSPACE
+from continual_dml.errors import CdmlError
+
+INTERRUPTED = 130
+QUARANTINED = 3
+
+
+@dataclass(slots=True)
+class Shell:
+    """The shared options of one call, and how it ends.
+
+    Attributes:
+        workspace: folder of the workspace; the default where none was named.
+        as_json: whether stdout gets one JSON document.
+        quiet: whether stderr gets errors only.
+        debug: whether errors show their traceback.
+        exit_code: what the process ends with when nothing fails.
+        published: the last generation that was published, for the message after an interrupt.
+    """
+
+    workspace: Path | None = None
+    as_json: bool = False
+    quiet: bool = False
+    debug: bool = False
+    exit_code: int = 0
+    published: int | None = None
+
+    @property
+    def folder(self) -> Path:
+        """The workspace's folder."""
+        return DEFAULT_WORKSPACE if self.workspace is None else self.workspace
+
+    def emit(self, text: str) -> None:
+        """Write ``text`` and a line end to stdout at once; a reader that has seen enough is no error.
+
+        Raises:
+            CdmlError: stdout cannot be written.
+        """
+        try:
+            sys.stdout.write(f"{text}\n")
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _discard_stdout()
+        except OSError as error:
+            _discard_stdout()
+            raise CdmlError(f"cannot write the result to stdout: {error.strerror or error}") from error
+
+    def emit_json(self, document: object) -> None:
+        """Write the one JSON document of this call."""
+        import json
+
+        self.emit(json.dumps(document, indent=2))
+
+    def note(self, message: str) -> None:
+        """Write one line for people to stderr, unless quiet."""
+        if not self.quiet:
+            print_error_line(message)
+
+
+@contextmanager
+def entered(
+    context: typer.Context, workspace: Path | None, as_json: bool, quiet: bool, debug: bool
+) -> Iterator[Shell]:
+    """Yield the shell of a command: its own shared options over those given before the command.
+
+    Every error ends as one line on stderr and the documented exit code.
+    """
+    root = context.obj if isinstance(context.obj, Shell) else Shell()
+    shell = Shell(
+        root.workspace if workspace is None else workspace,
+        root.as_json or as_json,
+        root.quiet or quiet,
+        root.debug or debug,
+    )
+    _settle_streams(shell)
+    try:
+        yield shell
+    except CdmlError as error:
+        shell.exit_code = error.exit_code
+        _report(shell, f"error: {error}")
+    except KeyboardInterrupt:
+        shell.exit_code = INTERRUPTED
+        done = "nothing" if shell.published is None else f"generation {shell.published}"
+        _report(shell, f"interrupted: {done} was published")
+    except Exception as error:  # noqa: BLE001 - the last line of defence; --debug shows all of it
+        shell.exit_code = 1
+        hint = "" if shell.debug else "; run again with --debug for the traceback"
+        _report(shell, f"error: unexpected {type(error).__name__}: {error}{hint}")
+    if shell.exit_code:
+        raise typer.Exit(shell.exit_code)
+
+
+def print_error_line(message: str) -> None:
+    """Write one line to stderr, whatever the message holds."""
+    sys.stderr.write(f"{printable(message)}\n")
+    sys.stderr.flush()
+
+
+def printable(text: str) -> str:
+    r"""Return ``text`` with control characters spelled out: names of files must not steer a terminal.
+
+    >>> printable("two" + chr(10) + "lines")
+    'two\\nlines'
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def _report(shell: Shell, line: str) -> None:
+    if shell.debug:
+        import traceback
+
+        traceback.print_exc()
+    print_error_line(line)
+
+
+def _settle_streams(shell: Shell) -> None:
+    """Keep odd characters from raising, and the warnings of libraries from being taken for results."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+    if not shell.debug and not sys.warnoptions:
+        import warnings
+
+        warnings.simplefilter("ignore")
+
+
+def _discard_stdout() -> None:
+    """Let later writes, also those at exit, go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

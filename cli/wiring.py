@@ -1,0 +1,231 @@
+"""The composition root: the only place where workspaces, streams and the core are put together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from continual_dml.ports import ImageReader, ProgressListener, Store
+    from continual_dml.records import CatalogItem
+    from continual_dml.settings import Settings
+    from continual_dml.workflows.estimate_ingest import IngestEstimate
+    from continual_dml.workflows.ingest_task import IngestResult
+    from continual_dml.workflows.plan_task import TaskPlan
+    from storage.reader import WorkspaceReader
+    from storage.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class IngestRequest:
+    """What ``cdml ingest-task`` was asked for: a folder, a name or None, settings, and a refresh mode."""
+
+    folder: Path
+    name: str | None
+    settings: Settings
+    refresh: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class IngestOutcome:
+    """A finished ingest: what was planned, what came of it, and how long reading the folder took."""
+
+    plan: TaskPlan
+    result: IngestResult
+    read_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One neighbour: an item of the catalogue and its cosine similarity to the query."""
+
+    item: CatalogItem
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The generation that answered, for each query path its neighbours, best first, and all categories."""
+
+    generation: int
+    queries: tuple[tuple[str, list[Hit]], ...]
+    categories: frozenset[str] = frozenset()
+
+
+def open_workspace(folder: Path) -> Workspace:
+    """Open an existing workspace; raises as ``Workspace.open``."""
+    from storage.workspace import Workspace
+
+    return Workspace.open(folder)
+
+
+def create_workspace(
+    folder: Path, settings: Settings, database_url: str | None, weights: str | None
+) -> Workspace:
+    """Make a workspace, once its network could be built from its weights.
+
+    Args:
+        folder: where the workspace will be.
+        settings: of the workspace.
+        database_url: of the catalogue, or None for SQLite.
+        weights: ``none``, ``imagenet`` (may download), a file, or None for ImageNet from the cache folder.
+
+    Raises:
+        SettingsError: the network or the weights cannot be used.
+        WorkspaceError: the folder is taken.
+    """
+    from continual_dml.embedding.backbones import backbone_names
+    from continual_dml.embedding.embedder import build_embedder
+    from continual_dml.errors import UnknownChoice
+    from storage.tensor_files import render_tensors
+    from storage.workspace import Workspace
+
+    if settings.model.backbone not in backbone_names():
+        raise UnknownChoice("backbone", settings.model.backbone, backbone_names())
+    tensors, note = _load_weights(settings.model.backbone, weights)
+    build_embedder(settings.model, tensors, seed=0)
+    content = None if tensors is None else render_tensors(tensors)
+    return Workspace.create(folder, settings, database_url, content, note)
+
+
+def _load_weights(
+    backbone: str, weights: str | None
+) -> tuple[dict[str, NDArray[Any]] | None, dict[str, Any]]:
+    from continual_dml.embedding.weights import imagenet_weights, read_weights_file, sha256_of
+
+    if weights == "none":
+        return None, {}
+    if weights is None or weights == "imagenet":
+        return imagenet_weights(backbone, download=weights == "imagenet"), {"source": "imagenet"}
+    path = Path(weights)
+    tensors = read_weights_file(path)
+    return tensors, {"source": path.name, "source_sha256": sha256_of(path)}
+
+
+def image_reader(settings: Settings) -> ImageReader:
+    """Return the reader of files at the size that the workspace's models are given."""
+    from streams.image_reader import ThreadedImageReader
+
+    return ThreadedImageReader(settings.model.stored_side_pixels, settings.streams)
+
+
+def read_query_images(paths: list[Path], settings: Settings) -> NDArray[np.uint8]:
+    """Return the pixels (Q, S, S, 3) of images that the user named.
+
+    Raises:
+        StreamError: one of them is no usable image.
+    """
+    import numpy as np
+
+    from continual_dml.errors import StreamError, UnreadableImage
+    from streams.image_reader import read_image
+
+    side, limits = settings.model.stored_side_pixels, settings.streams
+    try:
+        images = [read_image(str(path), side, limits, follow_symlinks=True).pixels for path in paths]
+    except UnreadableImage as error:
+        raise StreamError(f"{error}; nothing was searched, give readable images only") from error
+    return np.stack(images)
+
+
+@contextmanager
+def reading(workspace: Workspace) -> Iterator[WorkspaceReader]:
+    """Open the live generation for searches."""
+    from storage.reader import WorkspaceReader
+
+    with WorkspaceReader(workspace) as reader:
+        yield reader
+
+
+@contextmanager
+def writing(workspace: Workspace, listener: ProgressListener) -> Iterator[Store]:
+    """Be the workspace's one writer; what could not be tidied up is told, not raised."""
+    from storage.store import WorkspaceStore
+
+    with WorkspaceStore(workspace) as store:
+        for warning in store.warnings:
+            listener.note(warning)
+        yield store
+
+
+def _plan(request: IngestRequest, workspace: Workspace, store: Store, listener: ProgressListener) -> TaskPlan:
+    from continual_dml.workflows.plan_task import plan_task
+    from streams.task_folder import load_task
+
+    task = load_task(
+        request.folder,
+        name=request.name,
+        side_pixels=request.settings.model.stored_side_pixels,
+        settings=request.settings.streams,
+        listener=listener,
+        pixel_directory=workspace.root,  # a nameless file there: nothing is left, even after a crash
+    )
+    return plan_task(task, store)
+
+
+def run_ingest(request: IngestRequest, workspace: Workspace, listener: ProgressListener) -> IngestOutcome:
+    """Learn a folder and publish; the writer lock is taken before anything is read."""
+    with writing(workspace, listener) as store:
+        begin = time.perf_counter()
+        plan = _plan(request, workspace, store, listener)
+        read_seconds = time.perf_counter() - begin
+        from continual_dml.workflows.ingest_task import IngestContext, ingest_task
+
+        context = IngestContext(
+            store,
+            image_reader(request.settings),
+            request.settings,
+            request.refresh,
+            workspace.initial_weights(),
+            listener,
+        )
+        return IngestOutcome(plan, ingest_task(plan, context), read_seconds)
+
+
+def run_dry(
+    request: IngestRequest, workspace: Workspace, listener: ProgressListener
+) -> tuple[TaskPlan, IngestEstimate]:
+    """Plan a folder and estimate the ingest; nothing is learned or published."""
+    with writing(workspace, listener) as store:
+        begin = time.perf_counter()
+        plan = _plan(request, workspace, store, listener)
+        per_image = (time.perf_counter() - begin) / max(1, len(plan.task.records))
+        from continual_dml.workflows.estimate_ingest import KnownItems, estimate_ingest
+
+        tasks = store.tasks()
+        known = KnownItems(
+            gallery=sum(task.train_images for task in tasks),
+            queries=sum(task.query_images for task in tasks),
+            categories=len(store.category_ids()),
+            tasks=len(tasks),
+            read_seconds_per_image=per_image,
+        )
+        return plan, estimate_ingest(plan, request.settings, request.refresh, known, listener)
+
+
+def run_search(workspace: Workspace, paths: list[Path], k: int, device: str) -> Answer:
+    """Find the ``k`` nearest gallery items of each image; all images are read before anything is searched.
+
+    Raises:
+        StreamError: a path is no usable image.
+        CatalogError: nothing is ingested yet.
+    """
+    with reading(workspace) as reader:
+        pixels = read_query_images(paths, workspace.settings)
+        from continual_dml.workflows.search import Searcher
+
+        found = Searcher.open(reader.artefacts, reader.index(), device).search(pixels, k)
+        items = reader.items(sorted({int(item_id) for item_id in found.ids.flat}))
+        rows = [
+            [Hit(items[int(i)], float(s)) for i, s in zip(ids, scores, strict=True)]
+            for ids, scores in zip(found.ids, found.similarities, strict=True)
+        ]
+        queries = tuple(zip(map(str, paths), rows, strict=True))
+        return Answer(reader.generation.generation_id, queries, frozenset(reader.category_ids()))
