@@ -29,8 +29,9 @@ contracts: $(STAMP)
 pytest: $(STAMP)
 	$(BIN)/python -m pytest
 
+# The quick comparison; the long one, on real photos, is `python -m benchmarks.grocery_stream`.
 bench: $(STAMP)
-	$(BIN)/python -m benchmarks.grocery_stream --help
+	$(BIN)/python -m benchmarks.avalanche_naive
 
 clean:
 	rm -rf $(VENV) cdml-demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -170,7 +170,8 @@ class PartCount:
 class Measurement:
     """One retrieval metric of one task's queries after learning the generation's task.
 
-    ``metric`` is ``recall``, ``r_precision`` or ``map_at_r``; ``k`` is 0 where the metric has none;
+    ``metric`` is ``recall``, ``r_precision``, ``map_at_r`` or ``queries`` (the number of queries measured);
+    ``k`` is 0 where the metric has none;
     ``scope`` is ``merged`` (gallery of all tasks) or ``within`` (the task's own categories only);
     ``queries`` counts the queries the mean is over, ``without_positive`` those that had no match to find.
     """

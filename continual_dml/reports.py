@@ -116,5 +116,5 @@ def _queries(measurements: Sequence[Measurement]) -> dict[str, dict[str, int]]:
     return {
         str(m.task_id): {"measured": m.queries, "without_positive": m.without_positive}
         for m in measurements
-        if m.metric == "map_at_r" and m.scope == "merged"
+        if m.metric == "queries" and m.scope == "merged"
     }

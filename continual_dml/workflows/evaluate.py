@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,13 +41,10 @@ def measure_task(
         result = retrieval_metrics(
             asked.vectors, asked.categories, searched.vectors, searched.categories, ks=tuple(recall_at)
         )
-        if not result.queries:
-            continue  # no query has anything to find, so there is nothing to take a mean of
-        values: Mapping[tuple[str, int], float] = {
-            **{("recall", k): value for k, value in result.recall.items()},
-            ("r_precision", 0): result.r_precision,
-            ("map_at_r", 0): result.map_at_r,
-        }
+        values = {("queries", 0): float(result.queries)}
+        if result.queries:  # else no query has anything to find, and there is nothing to take a mean of
+            values |= {("recall", k): value for k, value in result.recall.items()}
+            values |= {("r_precision", 0): result.r_precision, ("map_at_r", 0): result.map_at_r}
         measurements += [
             Measurement(metric, k, scope, task_id, value, result.queries, result.without_positive)
             for (metric, k), value in values.items()

@@ -55,7 +55,7 @@ def test_a_task_without_queries_is_an_unknown_and_not_a_zero() -> None:
 
 
 def test_queries_with_nothing_to_find_are_counted_apart() -> None:
-    measured = Measurement("map_at_r", 0, "merged", 1, 0.5, queries=3, without_positive=2)
+    measured = Measurement("queries", 0, "merged", 1, 3.0, queries=3, without_positive=2)
     assert report([1], [measured])["queries"] == {"1": {"measured": 3, "without_positive": 2}}
 
 
