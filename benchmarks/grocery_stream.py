@@ -28,6 +28,7 @@ from streams.splits import write_split
 FIRST_TASK_CATEGORIES = 41
 LATER_TASKS = 4
 LATER_TASK_CATEGORIES = 10
+BEGIN, END = "<!-- grocery tables: begin -->", "<!-- grocery tables: end -->"
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def main() -> None:
     """Run the asked arms and seeds, or render what has been run."""
     options = _options()
     if options.render is not None:
-        options.render.write_text(render(_read(options.results)))
+        replace_tables(options.render, render(_read(options.results)))
         return
     with tempfile.TemporaryDirectory(prefix="cdml-grocery-") as scratch:
         with zipfile.ZipFile(options.data) as archive:
@@ -72,6 +73,15 @@ def main() -> None:
                     file.write(json.dumps(result) + "\n")
                 summary = result["report"]["summary"]["1"]
                 print(name, "seed", seed, summary, f"{result['seconds']:.0f} s", flush=True)
+
+
+def replace_tables(document: Path, tables: str) -> None:
+    """Put ``tables`` between the two markers of a Markdown document."""
+    before, _, rest = document.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    if not after:
+        sys.exit(f"{document} has no lines {BEGIN} and {END} to put the tables between")
+    document.write_text(f"{before}{BEGIN}\n\n{tables}\n{END}{after}")
 
 
 def run(arm: Arm, seed: int, scratch: Path, options: argparse.Namespace) -> dict[str, object]:
@@ -160,7 +170,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--first-steps", type=int, default=200)
     parser.add_argument("--later-steps", type=int, default=80)
     parser.add_argument("--results", type=Path, default=Path("benchmarks/results/grocery.jsonl"))
-    parser.add_argument("--render", type=Path, help="write the tables of --results to this file and stop")
+    parser.add_argument("--render", type=Path, help="put the tables of --results into this document and stop")
     options = parser.parse_args()
     options.results.parent.mkdir(parents=True, exist_ok=True)
     return options
