@@ -34,9 +34,10 @@ from continual_dml.embedding.weights import read_weights_file
 from continual_dml.losses import make_loss
 from continual_dml.memory.discriminant_head import unit_rows
 from continual_dml.metrics.recall import retrieval_metrics
+from continual_dml.ports import SilentListener
 from continual_dml.records import Experience, LabelledImages
 from continual_dml.settings import ModelSettings, Settings, StreamSettings, TrainingSettings
-from continual_dml.strategies.avalanche_views import Unheard, UnitEmbeddings
+from continual_dml.strategies.avalanche_views import UnitEmbeddings
 from continual_dml.strategies.learner import Learner
 from continual_dml.strategies.sampling import balanced_batches
 from continual_dml.strategies.state import LearnerState
@@ -161,7 +162,7 @@ def _finetune(
     compute: Compute,
     start: _Start,
 ) -> tuple[Matrix, Weights]:
-    learner = Learner(settings, pretrained, compute, Unheard())
+    learner = Learner(settings, pretrained, compute, SilentListener())
     matrix = np.full((len(stream), len(stream)), np.nan)
     state: LearnerState | None = None
     for task, experience in enumerate(stream):
@@ -256,7 +257,7 @@ def _stream(options: argparse.Namespace) -> list[Experience]:
             paths.append(Path(folder) / name)
             render_task(name, paths[-1], options.categories, options.samples, side)
         tasks = [
-            load_task(path, name=None, side_pixels=side, settings=StreamSettings(), listener=Unheard())
+            load_task(path, name=None, side_pixels=side, settings=StreamSettings(), listener=SilentListener())
             for path in paths
         ]
     return stream_from_tasks(tasks)

@@ -35,6 +35,19 @@ class ProgressListener(Protocol):
         """One line worth showing, for instance a warning."""
 
 
+class SilentListener:
+    """A progress listener that tells nobody."""
+
+    def start(self, stage: str, total: int) -> None:
+        """A stage begins: not told."""
+
+    def advance(self, units: int = 1, detail: str = "") -> None:
+        """Some of it is done: not told."""
+
+    def note(self, message: str) -> None:
+        """A note: not told."""
+
+
 class PairLoss(Protocol):
     """A metric-learning loss over one batch."""
 

@@ -44,7 +44,7 @@ def build_report(
         "schema_version": SCHEMA_VERSION,
         "generation": generation,
         "method": method,
-        "tasks": [_task(task) for task in tasks],
+        "tasks": [describe_task(task) for task in tasks],
         **merged,
         "summary": _summaries(merged["recall_at_k"]),
         "within_task": {**within, "summary": _summaries(within["recall_at_k"])},
@@ -58,7 +58,8 @@ def build_report(
     }
 
 
-def _task(task: TaskSummary) -> dict[str, Any]:
+def describe_task(task: TaskSummary) -> dict[str, Any]:
+    """Return a task as the report and ``cdml tasks`` show it; ``quarantined`` is a count."""
     return {
         "id": task.task_id,
         "name": task.name,

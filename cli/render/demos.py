@@ -55,7 +55,7 @@ Try next:
   cdml report -w {demo.directory / "workspace"}
   cdml status -w {demo.directory / "workspace"}
   cdml query -w {demo.directory / "workspace"} {query_path} --sheet found.png
-  cdml init && cdml ingest-task YOUR-FOLDER"""
+  cdml init --weights imagenet && cdml ingest-task YOUR-FOLDER"""
 
 
 def _document(demo: DemoResult) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from continual_dml.reports import SCHEMA_VERSION
+from continual_dml.reports import SCHEMA_VERSION, describe_task
 
 if TYPE_CHECKING:
     from cli.wiring import Answer, Hit, IngestOutcome
@@ -118,20 +118,7 @@ def tasks_document(tasks: Sequence[TaskSummary]) -> dict[str, Any]:
     """Return the tasks with what was left out of each."""
     return {
         "schema_version": SCHEMA_VERSION,
-        "tasks": [
-            {
-                "id": task.task_id,
-                "name": task.name,
-                "source": task.source,
-                "method": task.method,
-                "generation": task.generation_id,
-                "categories": task.categories,
-                "train_images": task.train_images,
-                "query_images": task.query_images,
-                "quarantined": _quarantine(task.quarantined),
-            }
-            for task in tasks
-        ],
+        "tasks": [{**describe_task(task), "quarantined": _quarantine(task.quarantined)} for task in tasks],
     }
 
 

@@ -8,24 +8,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from cli.shell import print_error_line, printable
+from continual_dml.ports import SilentListener
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from continual_dml.ports import ProgressListener
-
-
-class SilentListener:
-    """Tells nothing."""
-
-    def start(self, stage: str, total: int) -> None:
-        """A stage begins: not told."""
-
-    def advance(self, units: int = 1, detail: str = "") -> None:
-        """Some of it is done: not told."""
-
-    def note(self, message: str) -> None:
-        """A note: not told."""
 
 
 class LineListener:

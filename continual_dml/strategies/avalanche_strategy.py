@@ -22,14 +22,13 @@ from continual_dml.errors import EmptyTask, SettingsError
 from continual_dml.losses import make_loss
 from continual_dml.metrics.forgetting import RecallMatrix
 from continual_dml.metrics.recall import RetrievalMetrics, retrieval_metrics
-from continual_dml.ports import ProgressListener
+from continual_dml.ports import ProgressListener, SilentListener
 from continual_dml.records import LabelledImages
 from continual_dml.settings import Settings
 from continual_dml.strategies.avalanche_hooks import PluginCalls
 from continual_dml.strategies.avalanche_metrics import retrieval_evaluator
 from continual_dml.strategies.avalanche_views import (
     NetworkViews,
-    Unheard,
     UnitEmbeddings,
     batch_vectors,
     image_vectors,
@@ -116,7 +115,7 @@ class EmbeddingStrategy(SupervisedTemplate):  # type: ignore[misc]
         self._settings = settings
         self._images_of = images_of
         self._compute = chosen
-        self._learner = Learner(settings, pretrained, chosen, listener or Unheard())
+        self._learner = Learner(settings, pretrained, chosen, listener or SilentListener())
         self._default_gallery = gallery
         self._gallery: tuple[NDArray[np.float32], NDArray[np.int64]] | None = None
         self._head: Head | None = None

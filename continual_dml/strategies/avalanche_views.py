@@ -51,19 +51,6 @@ class NetworkViews:
             yield [normalised(view, self._device), labels, torch.zeros_like(labels)]
 
 
-class Unheard:
-    """A progress listener to whom nobody listens."""
-
-    def start(self, stage: str, total: int) -> None:
-        """Ignore the start of a stage."""
-
-    def advance(self, units: int = 1, detail: str = "") -> None:
-        """Ignore progress."""
-
-    def note(self, message: str) -> None:
-        """Ignore a message."""
-
-
 def batch_vectors(
     embedder: Embedder, head: Head | None, view: torch.Tensor, compute: Compute
 ) -> torch.Tensor:

@@ -12,7 +12,7 @@ from continual_dml.embedding.embedder import Embedder, build_embedder, embedder_
 from continual_dml.embedding.extract import BATCH_IMAGES, extract
 from continual_dml.embedding.precision import Compute, choose_compute
 from continual_dml.memory.discriminant_head import unit_rows
-from continual_dml.ports import ProgressListener
+from continual_dml.ports import ProgressListener, SilentListener
 from continual_dml.records import LabelledImages
 from continual_dml.settings import Settings
 from continual_dml.strategies.recipes import Recipe, recipe_for
@@ -99,19 +99,6 @@ class _Clock(StepHooks):
         return True
 
 
-class _Silence:
-    """A listener that the measured steps do not disturb."""
-
-    def start(self, stage: str, total: int) -> None:
-        """Nothing to tell."""
-
-    def advance(self, units: int = 1, detail: str = "") -> None:
-        """Nothing to tell."""
-
-    def note(self, message: str) -> None:
-        """Nothing to tell."""
-
-
 def _images(count: int, side: int) -> NDArray[np.uint8]:
     return np.random.default_rng(0).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
 
@@ -148,7 +135,7 @@ def _seconds_per_step(
     short = replace(training, steps=WARM_UP_STEPS + MEASURED_STEPS, epochs=None)
     job = TrainingJob("estimate", embedder, specialist, images, Teachers(old, virtual), recipe, short, 0)
     clock = _Clock()
-    train(job, compute, _Silence(), clock)
+    train(job, compute, SilentListener(), clock)
     return (clock.ends[-1] - clock.ends[WARM_UP_STEPS - 1]) / MEASURED_STEPS
 
 

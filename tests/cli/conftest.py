@@ -58,8 +58,8 @@ def learned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with one tiny task learned, and its images beside it in ``latin``; only to be read."""
     from dataclasses import replace
 
-    from cli.render.progress import SilentListener
     from cli.wiring import IngestRequest, create_workspace, run_ingest
+    from continual_dml.ports import SilentListener
     from continual_dml.settings import Settings
     from streams.glyphs import render_task
 

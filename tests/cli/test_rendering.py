@@ -9,8 +9,9 @@ import pytest
 import cli.render.amounts
 import cli.shell
 from cli.render.matrices import LEFT_OUT_SHOWN, left_out, matrix_table, without_positive
-from cli.render.progress import BarListener, LineListener, SilentListener, progress_listener
+from cli.render.progress import BarListener, LineListener, progress_listener
 from cli.render.tables import Table, rendered
+from continual_dml.ports import SilentListener
 
 
 @pytest.mark.parametrize("module", [cli.render.amounts, cli.shell])

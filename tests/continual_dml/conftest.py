@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from continual_dml.ports import SilentListener
 from continual_dml.settings import ModelSettings, Settings, TrainingSettings
 from continual_dml.workflows.ingest_task import IngestContext, IngestResult, ingest_task
 from continual_dml.workflows.plan_task import plan_task
@@ -23,20 +24,6 @@ SETTINGS = Settings(
     ),
 )
 PICTURES_PER_CATEGORY = 10
-
-
-class Silent:
-    """A listener that remembers its notes."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def start(self, stage: str, total: int) -> None: ...
-
-    def advance(self, units: int = 1, detail: str = "") -> None: ...
-
-    def note(self, message: str) -> None:
-        self.notes.append(message)
 
 
 def draw_category(folder: Path, number: int, pictures: int = PICTURES_PER_CATEGORY) -> None:
@@ -81,10 +68,10 @@ def ingest(workspace: Workspace) -> Callable[..., IngestResult]:
         side = settings.model.stored_side_pixels
         with WorkspaceStore(target) as store:
             task = load_task(
-                folder, name=None, side_pixels=side, settings=settings.streams, listener=Silent()
+                folder, name=None, side_pixels=side, settings=settings.streams, listener=SilentListener()
             )
             reader = ThreadedImageReader(side, settings.streams)
-            context = IngestContext(store, reader, settings, refresh, None, Silent())
+            context = IngestContext(store, reader, settings, refresh, None, SilentListener())
             return ingest_task(plan_task(task, store), context)
 
     return run

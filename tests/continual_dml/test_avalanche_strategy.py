@@ -13,11 +13,11 @@ import torch
 
 from continual_dml.embedding.precision import Compute
 from continual_dml.errors import EmptyTask, NotFiniteLoss, SettingsError
+from continual_dml.ports import SilentListener
 from continual_dml.records import Experience, LabelledImages
 from continual_dml.settings import ModelSettings, Settings, TrainingSettings
 from continual_dml.strategies.avalanche_metrics import RetrievalMetric, retrieval_evaluator
 from continual_dml.strategies.avalanche_strategy import EmbeddingStrategy
-from continual_dml.strategies.avalanche_views import Unheard
 from continual_dml.strategies.learner import Learner
 from streams.avalanche_bridge import as_avalanche_benchmark, labelled_images
 
@@ -85,7 +85,7 @@ def test_it_learns_bit_for_bit_what_the_learner_learns_alone(method: str) -> Non
     wrapped = strategy(method=method)
     wrapped.train(BENCHMARK.train_stream)
     alone = Learner(
-        replace(SETTINGS, training=replace(SETTINGS.training, method=method)), None, CPU, Unheard()
+        replace(SETTINGS, training=replace(SETTINGS.training, method=method)), None, CPU, SilentListener()
     )
     state = None
     for task, experience in enumerate(stream()):

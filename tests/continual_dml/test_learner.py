@@ -8,6 +8,7 @@ import torch
 
 from continual_dml.embedding.precision import Compute
 from continual_dml.errors import NotFiniteLoss
+from continual_dml.ports import SilentListener
 from continual_dml.records import LabelledImages
 from continual_dml.settings import METHODS, ModelSettings, Settings, TrainingSettings
 from continual_dml.strategies.averaging import averaged
@@ -20,12 +21,6 @@ SETTINGS = Settings(
     model=ModelSettings(backbone="conv4", pretrained=False, embedding_dim=8, image_side_pixels=16),
     training=TrainingSettings(steps=6, batch_categories=4, images_per_category=3, flip=False),
 )
-
-
-class Silent:
-    def start(self, stage: str, total: int) -> None: ...
-    def advance(self, units: int = 1, detail: str = "") -> None: ...
-    def note(self, message: str) -> None: ...
 
 
 def images(first_label: int, classes: int = 4, per_class: int = 6) -> LabelledImages:
@@ -41,7 +36,9 @@ def images(first_label: int, classes: int = 4, per_class: int = 6) -> LabelledIm
 
 
 def learner(**training: object) -> Learner:
-    return Learner(replace(SETTINGS, training=replace(SETTINGS.training, **training)), None, CPU, Silent())
+    return Learner(
+        replace(SETTINGS, training=replace(SETTINGS.training, **training)), None, CPU, SilentListener()
+    )
 
 
 def learn_three(**training: object) -> list[LearnedTask]:

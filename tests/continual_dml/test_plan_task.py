@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from continual_dml.errors import AlreadyIngested, EmptyTask
-from continual_dml.ports import ProgressListener
+from continual_dml.ports import SilentListener
 from continual_dml.settings import StreamSettings
 from continual_dml.workflows.ingest_task import IngestResult
 from continual_dml.workflows.plan_task import TaskPlan, plan_task
@@ -16,17 +16,13 @@ from storage.workspace import Workspace
 from streams.task_folder import load_task
 
 
-class Quiet(ProgressListener):
-    def start(self, stage: str, total: int) -> None: ...
-    def advance(self, units: int = 1, detail: str = "") -> None: ...
-    def note(self, message: str) -> None: ...
-
-
 @pytest.fixture
 def plan(workspace: Workspace) -> Iterator[Callable[[Path], TaskPlan]]:
     def run(folder: Path) -> TaskPlan:
         with WorkspaceStore(workspace) as store:
-            task = load_task(folder, name=None, side_pixels=18, settings=StreamSettings(), listener=Quiet())
+            task = load_task(
+                folder, name=None, side_pixels=18, settings=StreamSettings(), listener=SilentListener()
+            )
             return plan_task(task, store)
 
     yield run

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import pytest
 
 from cli.app import main
-from cli.render.progress import SilentListener
 from cli.wiring import IngestRequest, create_workspace, run_ingest
+from continual_dml.ports import SilentListener
 from continual_dml.settings import Settings
 from streams.glyphs import render_task
 
