@@ -21,6 +21,7 @@ import zipfile
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from benchmarks.grocery_tables import render
 from streams.splits import write_split
@@ -107,10 +108,16 @@ def run(arm: Arm, seed: int, scratch: Path, options: argparse.Namespace) -> dict
         "seconds": seconds,
         "steps": [options.first_steps, options.later_steps],
         "image_side": options.image_side,
-        "report": report,
+        "report": without_paths(report),
         "status": status,
         "environment": environment(),
     }
+
+
+def without_paths(report: dict[str, Any]) -> dict[str, Any]:
+    """Return the report without the temporary folders that it was made in."""
+    tasks = [{name: value for name, value in task.items() if name != "source"} for task in report["tasks"]]
+    return {**report, "tasks": tasks}
 
 
 def environment() -> dict[str, object]:
