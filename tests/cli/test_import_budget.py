@@ -9,7 +9,7 @@ import pytest
 
 HEAVY = frozenset({
     "torch", "torchvision", "avalanche", "faiss", "numpy", "sqlalchemy", "alembic", "matplotlib", "PIL",
-    "safetensors", "pydantic_settings", "rich",
+    "safetensors", "pydantic", "pydantic_settings", "rich",
 })  # fmt: skip
 
 
