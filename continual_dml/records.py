@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -197,15 +197,3 @@ class Publication:
     quarantined: Sequence[QuarantinedFile]
     parts: Sequence[PartCount]
     measurements: Sequence[Measurement]
-
-
-@dataclass(frozen=True, slots=True)
-class LossTerms:
-    """The named, weighted terms of one optimisation step; their sum is what is minimised."""
-
-    values: Mapping[str, float] = field(default_factory=dict)
-
-    @property
-    def total(self) -> float:
-        """Sum of the terms."""
-        return float(sum(self.values.values()))

@@ -49,7 +49,6 @@ class ClassStatistics:
 
     def merged(self, other: ClassStatistics) -> ClassStatistics:
         """Return both together (Chan et al. 1979); a class in both becomes one and keeps its birth here."""
-        merged = self
         scatter = self.scatter + other.scatter
         row_of = {int(class_id): row for row, class_id in enumerate(self.class_ids)}
         fresh = [row for row, class_id in enumerate(other.class_ids) if int(class_id) not in row_of]

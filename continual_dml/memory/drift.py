@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 Matrix = NDArray[np.float64]
-SQUARE = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,7 +68,7 @@ def fit_drift(before: NDArray[np.floating], after: NDArray[np.floating], strengt
     matrix = np.eye(dimension) + np.linalg.solve(c_aa + ridge * np.eye(dimension), (c_ba - c_aa).T).T
     cross = matrix @ c_ba.T
     residual = c_bb - cross - cross.T + matrix @ c_aa @ matrix.T
-    return DriftFit(AffineMap(matrix, mean_b - matrix @ mean_a), (residual + residual.T) / SQUARE)
+    return DriftFit(AffineMap(matrix, mean_b - matrix @ mean_a), (residual + residual.T) / 2)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

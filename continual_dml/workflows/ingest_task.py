@@ -90,6 +90,7 @@ class _Ingest:
         self.compute = choose_compute(context.settings.training.device, context.settings.training.precision)
         head = context.store.head()
         self.parent: Artefacts | None = context.store.open_generation(head) if head else None
+        self.parent_report: dict[str, Any] = self.parent.read_json("report.json") if self.parent else {}
         self.category_ids = context.store.category_ids()
         for offset, name in enumerate(plan.new_categories):
             self.category_ids[name] = draft.first_category_id + offset
@@ -112,7 +113,7 @@ class _Ingest:
             self._write(learned.state, parts)
         report = build_report(
             generation=self.draft.generation_id,
-            parent=self.parent.read_json("report.json") if self.parent else None,
+            parent=self.parent_report or None,
             tasks=tasks,
             measurements=measurements,
             parts=counts,
@@ -167,7 +168,7 @@ class _Ingest:
         ids, features = [self.gallery_ids], [learned.features]
         parts: list[GalleryPart] = []
         with self.watch.stage("refresh"):
-            for part in stored_parts(self.parent) if self.parent else ():
+            for part in stored_parts(self.parent, self.parent_report) if self.parent else ():
                 context = self.context
                 kept, renewed = refresh_part(
                     part, context.refresh, live, context.store, context.reader, context.listener
@@ -229,12 +230,14 @@ class _Ingest:
         return [*self.context.store.tasks(), new]
 
     def _write(self, state: LearnerState, parts: list[GalleryPart]) -> None:
-        inherited = set(self.parent.names()) if self.parent else set()
+        # Items never join a part after its birth, so an equal count means equal items.
+        earlier = self.parent_report.get("parts", [])
+        counts = {int(part["birth_generation"]): int(part["items"]) for part in earlier}
         for name, arrays in state.to_artefacts().items():
             self.draft.write_tensors(f"{name}.safetensors", arrays)
         for part in parts:
             items = items_file(part.birth_generation)
-            if items in inherited and self._is_unchanged(part):
+            if counts.get(part.birth_generation) == len(part.ids):
                 self.draft.inherit(items)
             else:
                 self.draft.write_tensors(items, {"ids": part.ids, "features": part.features})
@@ -244,12 +247,6 @@ class _Ingest:
         )
         for record in self.plan.records(self.plan.query_rows):
             self.draft.keep_query_copy(record)
-
-    def _is_unchanged(self, part: GalleryPart) -> bool:
-        """Items never join a part after its birth, so an equal count means equal items."""
-        report = self.parent.read_json("report.json") if self.parent else {"parts": []}
-        counts = {int(p["birth_generation"]): int(p["items"]) for p in report["parts"]}
-        return counts.get(part.birth_generation) == len(part.ids)
 
     def _new_items(self) -> list[NewItem]:
         rows = np.concatenate([self.plan.gallery_rows, self.plan.query_rows])

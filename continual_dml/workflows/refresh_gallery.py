@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,17 +35,6 @@ class LiveModel:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class StoredPart:
-    """A gallery part as the parent generation holds it."""
-
-    birth_generation: int
-    state: VectorState
-    ids: NDArray[np.int64]
-    features: NDArray[np.float16]
-    vectors: NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Reembedded:
     """Items embedded anew: ``ids`` (n,) and their stored features (n, F)."""
 
@@ -62,19 +52,17 @@ def vectors_file(birth: int) -> str:
     return f"vectors-{birth:08d}.safetensors"
 
 
-def stored_parts(artefacts: Artefacts) -> Iterator[StoredPart]:
-    """Yield the gallery parts of a published generation, oldest birth first."""
-    states = {
-        int(part["birth_generation"]): part["state"] for part in artefacts.read_json("report.json")["parts"]
-    }
+def stored_parts(artefacts: Artefacts, report: Mapping[str, Any]) -> Iterator[GalleryPart]:
+    """Yield the gallery parts of a published generation and its report, oldest birth first."""
+    states = {int(part["birth_generation"]): part["state"] for part in report["parts"]}
     for birth in sorted(states):
         items = artefacts.read_tensors(items_file(birth))
         vectors = artefacts.read_tensors(vectors_file(birth))["vectors"]
-        yield StoredPart(birth, VectorState(states[birth]), items["ids"], items["features"], vectors)
+        yield GalleryPart(birth, VectorState(states[birth]), items["ids"], items["features"], vectors)
 
 
 def refresh_part(
-    part: StoredPart,
+    part: GalleryPart,
     mode: str,
     model: LiveModel,
     store: Store,
@@ -97,7 +85,7 @@ def refresh_part(
     """
     if mode == "keep":
         state = VectorState.STALE if model.moved else part.state
-        return GalleryPart(part.birth_generation, state, part.ids, part.features, part.vectors), None
+        return replace(part, state=state), None
     if mode == "project" or not model.moved:
         return _projected(part, np.arange(len(part.ids)), model), None
     renewed, missing = _reembed(part, model, store, reader, listener)
@@ -110,7 +98,7 @@ def refresh_part(
     return (_projected(part, missing, model) if len(missing) else None), renewed
 
 
-def _projected(part: StoredPart, rows: NDArray[np.int64], model: LiveModel) -> GalleryPart:
+def _projected(part: GalleryPart, rows: NDArray[np.int64], model: LiveModel) -> GalleryPart:
     features = part.features[rows]
     carried = model.drift.for_birth(part.birth_generation, features.shape[1])(features.astype(np.float64))
     state = VectorState.PROJECTED if model.moved else part.state
@@ -118,7 +106,7 @@ def _projected(part: StoredPart, rows: NDArray[np.int64], model: LiveModel) -> G
 
 
 def _reembed(
-    part: StoredPart, model: LiveModel, store: Store, reader: ImageReader, listener: ProgressListener
+    part: GalleryPart, model: LiveModel, store: Store, reader: ImageReader, listener: ProgressListener
 ) -> tuple[Reembedded | None, NDArray[np.int64]]:
     """Return what could be embedded anew, and the rows (m,) of ``part`` that could not."""
     items = store.items([int(item_id) for item_id in part.ids])
