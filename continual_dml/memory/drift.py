@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from continual_dml.errors import TrainingError
+from continual_dml.memory.moments import PairedMoments
+
 Matrix = NDArray[np.float64]
 
 
@@ -42,33 +45,59 @@ class DriftFit:
 def fit_drift(before: NDArray[np.floating], after: NDArray[np.floating], strength: float) -> DriftFit:
     """Fit the affine map from features of the old model to features of the new one, on the same images.
 
-    Ridge regression toward the identity, so that directions which the new images never excite stay put::
-
-        A = I + (C_ba - C_aa)(C_aa + lambda tr(C_aa)/d I)^-1        g(x) = mean_b + A (x - mean_a)
-        R = C_bb - A C_ba' - C_ba A' + A C_aa A'
-
     Args:
         before: (N, d) features by the old model (a).
         after: (N, d) features of the same images by the new model (b).
         strength: lambda, relative to the mean variance of ``before``.
 
     Returns:
-        The map and the residual covariance R, divided by N.
+        The map and the residual covariance; see :func:`fit_drift_from_moments`.
+
+    Raises:
+        TrainingError: the two arrays differ in shape, or there is no image.
+    """
+    moments = PairedMoments.empty(before.shape[1])
+    moments.update(before, after)
+    return fit_drift_from_moments(moments, strength)
+
+
+def fit_drift_from_moments(moments: PairedMoments, strength: float) -> DriftFit:
+    """Fit the affine map from the old feature space to the new one, from moments gathered in any order.
+
+    Ridge regression toward the identity, so that directions which the new images never excite stay put::
+
+        A = I + (C_ba - C_aa)(C_aa + lambda tr(C_aa)/d I)^-1        g(x) = mean_b + A (x - mean_a)
+        R = C_bb - A C_ba' - C_ba A' + A C_aa A'
+
+    Args:
+        moments: of the same images' features by the old model (a) and the new one (b), of dimension d.
+        strength: lambda, relative to the mean variance of the old features.
+
+    Returns:
+        The map and the residual covariance R, divided by the number of images.
+
+    Raises:
+        TrainingError: the moments are of no image.
 
     Source: docs/methods.md, "Drift maps".
+
+    >>> before = np.array([[1.0], [3.0]])  # moves to 2 and 6: C_aa = 1, C_ba = 2, A = 1 + 1 / (1 + lambda)
+    >>> fit = fit_drift(before, 2 * before, strength=1.0)
+    >>> fit.map.matrix.tolist(), fit.map(np.array([[2.0]])).tolist(), fit.residual.tolist()
+    ([[1.5]], [[4.0]], [[0.25]])
     """
-    a, b = np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64)
-    mean_a, mean_b = a.mean(axis=0), b.mean(axis=0)
-    a, b = a - mean_a, b - mean_b
-    count, dimension = a.shape
-    c_aa, c_ba, c_bb = a.T @ a / count, b.T @ a / count, b.T @ b / count
+    if moments.count == 0:
+        raise TrainingError("a drift map was to be fitted to no image at all; pass features of at least one")
+    c_aa, c_ba, c_bb = moments.c_aa, moments.c_ba, moments.c_bb
+    dimension = len(c_aa)
     ridge = strength * np.trace(c_aa) / dimension
     if ridge <= 0.0:  # all images look the same to the old model: only the shift can be known
-        return DriftFit(AffineMap(np.eye(dimension), mean_b - mean_a), c_bb)
+        return DriftFit(AffineMap(np.eye(dimension), moments.mean_b - moments.mean_a), c_bb)
     matrix = np.eye(dimension) + np.linalg.solve(c_aa + ridge * np.eye(dimension), (c_ba - c_aa).T).T
     cross = matrix @ c_ba.T
     residual = c_bb - cross - cross.T + matrix @ c_aa @ matrix.T
-    return DriftFit(AffineMap(matrix, mean_b - matrix @ mean_a), (residual + residual.T) / 2)
+    shift = moments.mean_b - matrix @ moments.mean_a
+    return DriftFit(AffineMap(matrix, shift), (residual + residual.T) / 2)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -28,7 +28,22 @@ def virtual_embeddings(
         guarded: use max(v_c, 0), because signed weights can sum to nearly zero and explode; an image that
             resembles no class then takes the mean drift. ``False`` is the published, unguarded form.
 
+    Returns:
+        (N, D) unit vectors.
+
     Source: Online Deep Metric Learning via Mutual Distillation (arXiv 2203.05201), virtual features.
+
+    >>> one_class = ClassStatistics(
+    ...     class_ids=np.array([7]),
+    ...     counts=np.array([20]),
+    ...     tasks=np.array([0]),
+    ...     means=np.zeros((1, 2)),
+    ...     scatter=np.eye(2),
+    ...     output_means=np.array([[1.0, 1.0]]),
+    ...     birth_outputs=np.array([[0.0, 1.0]]),  # the class has moved by (1, 0) since
+    ... )
+    >>> virtual_embeddings(np.array([[4.0, 4.0]]), one_class, task=0).round(3).tolist()  # (3, 4) / 5
+    [[0.6000000238418579, 0.800000011920929]]
     """
     chosen = statistics.tasks == task
     now = statistics.output_means[chosen]

@@ -31,6 +31,11 @@ def test_the_gradient_pulls_towards_the_old_place():
     assert torch.allclose(points.grad, -old / 2)
 
 
+def test_the_gradient_is_that_of_finite_differences():
+    new, old = circle(0, 40, 200).double().requires_grad_(), circle(20, 20, 170).double()
+    assert torch.autograd.gradcheck(lambda points: anchor_loss(points, old), (new,))
+
+
 def test_half_precision_embeddings_are_computed_in_single_precision():
     new, old = circle(0, 40).bfloat16(), circle(20, 20).bfloat16()
     value = anchor_loss(new, old)

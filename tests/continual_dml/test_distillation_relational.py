@@ -60,6 +60,32 @@ def test_the_loss_agrees_with_the_divergence_that_torch_computes():
     assert relation_loss(student, teacher).item() == pytest.approx(16 * expected.item(), rel=1e-4)
 
 
+def test_three_points_on_the_circle_give_the_golden_value():
+    # Origin: softmax of cosines / 4 and 16 times the divergence, once in 40-digit arithmetic (mpmath 1.3).
+    angles = torch.deg2rad(torch.tensor([[0.0, 60.0, 180.0], [0.0, 90.0, 180.0]], dtype=torch.float64))
+    student, teacher = torch.stack([angles.cos(), angles.sin()], dim=2)
+    assert relation_loss(student, teacher).item() == pytest.approx(0.0435954851360886, rel=1e-12)
+
+
+def test_a_constant_added_to_every_similarity_changes_nothing():
+    # A coordinate of 2 that all images share adds 4 to every entry of every row.
+    student, teacher = random_points(1), random_points(2)
+    twos = torch.full((len(student), 1), 2.0, dtype=torch.float64)
+    value = relation_loss(student, teacher)
+    assert torch.allclose(relation_loss(torch.cat([student, twos], dim=1), teacher), value, atol=1e-12)
+    assert torch.allclose(relation_loss(student, torch.cat([teacher, twos], dim=1)), value, atol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(("size", "dimension"), [(16, 8), (48, 64), (80, 512)])
+def test_at_temperature_four_it_is_about_half_the_row_variance_of_the_difference(seed, size, dimension):
+    student = random_points(seed, size, dimension)
+    teacher = random_points(seed + 100, size, dimension)
+    difference = student @ student.T - teacher @ teacher.T
+    half_variance = difference.var(dim=1, unbiased=False).mean().item() / 2
+    assert 0.9 < relation_loss(student, teacher, 4.0).item() / half_variance < 1.2
+
+
 def test_at_high_temperature_it_is_half_the_row_variance_of_the_difference():
     student, teacher = random_points(5, size=40), random_points(6, size=40)
     difference = student @ student.T - teacher @ teacher.T

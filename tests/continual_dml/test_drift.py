@@ -24,6 +24,28 @@ def test_an_affine_drift_seen_by_enough_images_is_recovered_and_leaves_nothing()
     assert np.allclose(fit.residual, 0.0, atol=1e-8)
 
 
+def test_the_map_comes_as_close_to_an_affine_drift_as_the_ridge_is_weak() -> None:
+    random = np.random.default_rng(4)
+    true = random_map(random, 4)
+    before = random.normal(size=(60, 4)) * [3.0, 1.0, 1.0, 0.3]
+    errors = [
+        np.abs(fit_drift(before, true(before), strength).map.matrix - true.matrix).max()
+        for strength in (1.0, 1e-2, 1e-4, 1e-6, 1e-8)
+    ]
+    assert errors == sorted(errors, reverse=True)
+    assert errors[-1] < 1e-6
+
+
+@pytest.mark.parametrize("strength", [1e-6, 0.01, 1.0, 10.0, 1e6])
+def test_the_map_is_the_identity_when_nothing_moved(strength: float) -> None:
+    random = np.random.default_rng(5)
+    features = random.normal(size=(6, 9)) @ random.normal(size=(9, 9)) + 4.0  # fewer images than directions
+    fit = fit_drift(features, features.copy(), strength)
+    assert np.allclose(fit.map.matrix, np.eye(9), atol=1e-7)
+    assert np.allclose(fit.map(features), features, atol=1e-7)
+    assert np.allclose(fit.residual, 0.0, atol=1e-7)
+
+
 def test_directions_that_no_new_image_excites_stay_put() -> None:
     random = np.random.default_rng(1)
     before = random.normal(size=(50, 3)) * [1.0, 1.0, 0.0]  # the third direction is never seen
