@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from io import BytesIO
 
 import numpy as np
@@ -37,7 +38,13 @@ warnings.simplefilter("error", Image.DecompressionBombWarning)
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
 
 
-def decode_image(data: bytes, limits: StreamSettings, path: str, side: int | None = None) -> Image.Image:
+def decode_image(
+    data: bytes,
+    limits: StreamSettings,
+    path: str,
+    side: int | None = None,
+    formats: Sequence[str] = FORMATS,
+) -> Image.Image:
     """Decode the first frame of ``data`` to upright RGB.
 
     Args:
@@ -46,6 +53,8 @@ def decode_image(data: bytes, limits: StreamSettings, path: str, side: int | Non
         path: named in the error, never opened.
         side: side of the square that is wanted, in pixels. A JPEG much larger than that is decoded at 1/2,
             1/4 or 1/8 of its size, so that the shorter side of the result is still at least twice ``side``.
+        formats: Pillow's names of the formats that are tried; others than the usual ones only where a known
+            data set needs them.
 
     Raises:
         UnreadableImage: empty, too large, truncated, damaged, or none of the formats.
@@ -55,7 +64,7 @@ def decode_image(data: bytes, limits: StreamSettings, path: str, side: int | Non
     if len(data) > limits.max_file_bytes:
         raise UnreadableImage(path, too_many_bytes(len(data), limits))
     try:
-        with Image.open(BytesIO(data), formats=FORMATS) as image:
+        with Image.open(BytesIO(data), formats=tuple(formats)) as image:
             _check_size(image, limits, path)
             if side is not None:
                 wanted = int(side * _REDUCING_GAP)
@@ -67,7 +76,7 @@ def decode_image(data: bytes, limits: StreamSettings, path: str, side: int | Non
     except UnreadableImage:
         raise
     except Exception as error:  # on hostile bytes Pillow's parsers raise almost any type
-        raise UnreadableImage(path, _reason(error)) from error
+        raise UnreadableImage(path, _reason(error, formats)) from error
 
 
 def square_pixels(image: Image.Image, side: int) -> NDArray[np.uint8]:
@@ -106,9 +115,9 @@ def _turn_upright(image: Image.Image) -> Image.Transpose | None:
     return _UPRIGHT.get(orientation) if isinstance(orientation, int) else None
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, formats: Sequence[str]) -> str:
     if isinstance(error, UnidentifiedImageError):
-        return f"not a {', '.join(FORMATS[:-1])} or {FORMATS[-1]} image"
+        return f"not a {', '.join(formats[:-1])} or {formats[-1]} image"
     if isinstance(error, (Image.DecompressionBombWarning, Image.DecompressionBombError)):
         return "more pixels than is safe to decode"
     detail = " ".join(str(error).split())[:200]

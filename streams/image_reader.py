@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from continual_dml.errors import UnreadableImage
 from continual_dml.settings import StreamSettings
-from streams.image_decoding import decode_image, square_pixels, too_many_bytes
+from streams.image_decoding import FORMATS, decode_image, square_pixels, too_many_bytes
 
 _BLOCK = 256  # images in flight at a time; bounds the memory, whatever the length of the list
 _MOST_THREADS = 32
@@ -43,6 +43,7 @@ def read_image(
     *,
     expected_hash: str | None = None,
     follow_symlinks: bool = False,
+    formats: Sequence[str] = FORMATS,
 ) -> ReadImage:
     """Read, hash and decode one file.
 
@@ -52,6 +53,7 @@ def read_image(
         limits: largest file and image.
         expected_hash: SHA-256 that the content must have, or None for any.
         follow_symlinks: True only for a path that the user typed himself, for instance a query image.
+        formats: that are tried, see :func:`streams.image_decoding.decode_image`.
 
     Raises:
         UnreadableImage: missing, a link, no regular file, too large, other content, or no usable image.
@@ -60,7 +62,7 @@ def read_image(
     content_hash = hashlib.sha256(data).hexdigest()
     if expected_hash is not None and content_hash != expected_hash:
         raise UnreadableImage(path, "its content has changed")
-    image = decode_image(data, limits, path, side)
+    image = decode_image(data, limits, path, side, formats)
     return ReadImage(content_hash, len(data), square_pixels(image, side))
 
 
@@ -69,13 +71,14 @@ def read_many(
     side: int,
     limits: StreamSettings,
     expected_hashes: Sequence[str] | None = None,
+    formats: Sequence[str] = FORMATS,
 ) -> Iterator[ReadImage | UnreadableImage]:
     """Yield for each of ``paths``, in order, the image or the error that says why there is none."""
 
     def read(position: int) -> ReadImage | UnreadableImage:
         expected = expected_hashes[position] if expected_hashes is not None else None
         try:
-            return read_image(paths[position], side, limits, expected_hash=expected)
+            return read_image(paths[position], side, limits, expected_hash=expected, formats=formats)
         except UnreadableImage as error:
             return error
 
