@@ -38,10 +38,11 @@ from continual_dml.ports import SilentListener
 from continual_dml.records import Experience, LabelledImages
 from continual_dml.settings import ModelSettings, Settings, StreamSettings, TrainingSettings
 from continual_dml.strategies.avalanche_views import UnitEmbeddings
+from continual_dml.strategies.hooks import StepHooks
+from continual_dml.strategies.job import TrainingJob
 from continual_dml.strategies.learner import Learner
 from continual_dml.strategies.sampling import balanced_batches
 from continual_dml.strategies.state import LearnerState
-from continual_dml.strategies.training import StepHooks, TrainingJob
 from streams.avalanche_bridge import as_avalanche_benchmark
 from streams.experiences import stream_from_tasks
 from streams.glyphs import GLYPH_TASKS, render_task

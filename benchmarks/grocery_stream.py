@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -19,11 +18,11 @@ import tempfile
 import time
 import zipfile
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from benchmarks.grocery_tables import render
+from cli.machine import environment
 from streams.splits import write_split
 
 FIRST_TASK_CATEGORIES = 41
@@ -118,27 +117,6 @@ def without_paths(report: dict[str, Any]) -> dict[str, Any]:
     """Return the report without the temporary folders that it was made in."""
     tasks = [{name: value for name, value in task.items() if name != "source"} for task in report["tasks"]]
     return {**report, "tasks": tasks}
-
-
-def environment() -> dict[str, object]:
-    """Return the versions and the machine behind a figure."""
-    packages = ("torch", "torchvision", "faiss-cpu", "numpy", "pillow", "sqlalchemy")
-    return {
-        **{package: version(package) for package in packages},
-        "python": platform.python_version(),
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-    }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.machine()
-    flags = next((line for line in lines if line.startswith("flags")), "")
-    name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")
-    return f"{name} ({'amx_bf16' if 'amx_bf16' in flags else 'no amx_bf16'})"
 
 
 def _cdml(home: Path, *arguments: str) -> str:

@@ -31,3 +31,24 @@ class SelectedRows:
     def __getitem__(self, rows: NDArray[np.integer] | slice, /) -> NDArray[np.uint8]:
         """Return the asked squares (n, S, S, 3)."""
         return self.pixels[self.rows[rows]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JoinedRows:
+    """The squares of one set followed by those of another, of the same size."""
+
+    first: PixelRows
+    second: PixelRows
+
+    def __len__(self) -> int:
+        return len(self.first) + len(self.second)
+
+    def __getitem__(self, rows: NDArray[np.integer] | slice, /) -> NDArray[np.uint8]:
+        """Return the asked squares (n, S, S, 3)."""
+        wanted = np.arange(len(self))[rows]
+        of_second = wanted >= len(self.first)
+        own = self.first[wanted[~of_second]]
+        squares = np.empty((len(wanted), *own.shape[1:]), dtype=np.uint8)
+        squares[~of_second] = own
+        squares[of_second] = self.second[wanted[of_second] - len(self.first)]
+        return squares

@@ -84,6 +84,19 @@ class Experience:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class LearningStream:
+    """Tasks to learn one after another, for comparing methods.
+
+    ``unseen`` are images of categories that no task trains on, each asked against all the others; None where
+    the stream has none (the categories of later tasks then stand for them).
+    """
+
+    name: str
+    tasks: tuple[Experience, ...]
+    unseen: LabelledImages | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Neighbours:
     """A search result, best first: ``ids`` (Q, K) int64 and ``similarities`` (Q, K) float32."""
 

@@ -110,3 +110,15 @@ def log_one_plus_sum_exp(exponents: Tensor, keep: Tensor, dim: int) -> Tensor:
     kept = hide(exponents, keep, float("-inf"))
     one = torch.zeros_like(kept.narrow(dim, 0, 1))
     return torch.cat([one, kept], dim=dim).logsumexp(dim)
+
+
+def log_sum_exp(exponents: Tensor, keep: Tensor, dim: int) -> Tensor:
+    """Return log(sum of exp over the kept entries along ``dim``), stably.
+
+    Where none is kept it is the lowest finite number, without a gradient; minus infinity would make the
+    gradient of everything that follows not a number.
+
+    >>> log_sum_exp(torch.zeros(1, 3), torch.tensor([[True, True, False]]), dim=1).exp().tolist()
+    [2.0]
+    """
+    return hide(exponents, keep, torch.finfo(exponents.dtype).min).logsumexp(dim)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -36,19 +37,43 @@ def extract(
     embedder: Embedder, pixels: PixelRows, compute: Compute, listener: ProgressListener | None = None
 ) -> Extracted:
     """Return features and raw outputs of stored squares (N, S, S, 3), seen through their centre crop."""
-    was_training = embedder.training
-    embedder.eval()
-    count, settings = len(pixels), embedder.settings
-    features = np.empty((count, embedder.feature_dim), dtype=np.float32)
-    outputs = np.empty((count, settings.embedding_dim), dtype=np.float32)
+    return extract_each([embedder], pixels, compute, listener)[0]
+
+
+def extract_each(
+    embedders: Sequence[Embedder],
+    pixels: PixelRows,
+    compute: Compute,
+    listener: ProgressListener | None = None,
+) -> list[Extracted]:
+    """Return what each embedder makes of the same squares (N, S, S, 3), which are read once."""
+    were_training = [embedder.training for embedder in embedders]
+    count = len(pixels)
+    results = [_room(embedder.eval(), count) for embedder in embedders]
     with torch.inference_mode(), compute.autocast():
         for start in range(0, count, BATCH_IMAGES):
             rows = slice(start, min(start + BATCH_IMAGES, count))
-            view = centre_crop(pixels[rows], settings.image_side_pixels)
-            batch = embedder(normalised(view, compute.device))
-            features[rows] = batch.features.cpu().numpy()
-            outputs[rows] = batch.outputs.cpu().numpy()
+            view = centre_crop(pixels[rows], embedders[0].settings.image_side_pixels)
+            images = normalised(view, compute.device)
+            for embedder, result in zip(embedders, results, strict=True):
+                batch = embedder(images)
+                result.features[rows] = batch.features.cpu().numpy()
+                result.outputs[rows] = batch.outputs.cpu().numpy()
             if listener is not None:
                 listener.advance(rows.stop - rows.start)
-    embedder.train(was_training)
-    return Extracted(feature_map(features, settings.takes_square_root), outputs)
+    for embedder, was_training in zip(embedders, were_training, strict=True):
+        embedder.train(was_training)
+    square_root = embedders[0].settings.takes_square_root
+    return [Extracted(feature_map(result.features, square_root), result.outputs) for result in results]
+
+
+def side_by_side(extracted: Sequence[Extracted]) -> NDArray[np.float32]:
+    """Return the stored features (N, sum of F) of a cohort: its members' features side by side."""
+    if len(extracted) == 1:
+        return extracted[0].features
+    return np.concatenate([member.features for member in extracted], axis=1)
+
+
+def _room(embedder: Embedder, count: int) -> Extracted:
+    outputs = np.empty((count, embedder.settings.embedding_dim), dtype=np.float32)
+    return Extracted(np.empty((count, embedder.feature_dim), dtype=np.float32), outputs)

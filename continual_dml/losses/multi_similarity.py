@@ -1,12 +1,12 @@
-"""Multi-similarity loss with its own pair mining."""
+"""Multi-similarity loss over the pairs that compete."""
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from continual_dml.errors import SettingsError
-from continual_dml.similarity import PairMasks, cosine_similarity, hide, log_one_plus_sum_exp, pair_masks
+from continual_dml.miners.competing_pairs import competing_pairs
+from continual_dml.similarity import cosine_similarity, log_one_plus_sum_exp
 
 
 class MultiSimilarityLoss(nn.Module):
@@ -37,28 +37,15 @@ class MultiSimilarityLoss(nn.Module):
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         """Return the scalar loss of unit vectors (B, D) with labels (B,); 0 where no pair is worth mining.
 
+        >>> import torch
         >>> points = torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.8, 0.6]])  # cosines .6 (positive), .8 and .96
         >>> # [log(1 + e^-.2)/2 + .3] + [log(1 + e^-.2)/2 + .46] + 0 for the third, which has no positive
         >>> round(MultiSimilarityLoss()(points, torch.tensor([0, 0, 1])).item() * 3, 4)
         1.3581
         """
         similarities = cosine_similarity(embeddings)  # (B, B)
-        positive, negative = self._mine(similarities.detach(), pair_masks(labels))
+        positive, negative = competing_pairs(similarities.detach(), labels, self.epsilon)
         above = similarities - self.base
         pull = log_one_plus_sum_exp(-self.alpha * above, positive, dim=1) / self.alpha
         push = log_one_plus_sum_exp(self.beta * above, negative, dim=1) / self.beta
         return (pull + push).mean()
-
-    def _mine(self, similarities: Tensor, pairs: PairMasks) -> PairMasks:
-        """Keep the pairs that compete: negatives near the farthest positive and the reverse.
-
-        An anchor without a positive (negative) has an infinite bound, which keeps none of its other pairs.
-        The comparisons ask what to leave out, so that a similarity that is not a number stays and shows in
-        the loss.
-        """
-        farthest_positive = hide(similarities, pairs.positive, torch.inf).amin(dim=1, keepdim=True)
-        nearest_negative = hide(similarities, pairs.negative, -torch.inf).amax(dim=1, keepdim=True)
-        return PairMasks(
-            positive=pairs.positive & ~(similarities - self.epsilon >= nearest_negative),
-            negative=pairs.negative & ~(similarities + self.epsilon <= farthest_positive),
-        )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from continual_dml.errors import SettingsError, TrainingError
-from continual_dml.similarity import cosine_similarity, log_one_plus_sum_exp, same_label_mask
+from continual_dml.errors import SettingsError
+from continual_dml.losses.known_classes import class_rows, distinct_classes
+from continual_dml.losses.proxies import proxy_cosines
+from continual_dml.similarity import log_one_plus_sum_exp
 
 
 class ProxyAnchorLoss(nn.Module):
@@ -35,22 +38,19 @@ class ProxyAnchorLoss(nn.Module):
         SettingsError: no class, a class twice, or a scale that is not above 0.
     """
 
+    learning_rate: ClassVar[float] = 1e-2
     class_ids: Tensor
 
     def __init__(self, class_ids: Tensor, dimension: int, alpha: float = 32.0, delta: float = 0.1) -> None:
         super().__init__()
-        known = torch.unique(class_ids)
-        if not len(known) or len(known) != class_ids.numel():
-            raise SettingsError(
-                "proxy-anchor loss: it needs the ids of the task's classes, each of them once"
-            )
         if alpha <= 0:
             raise SettingsError(f"proxy-anchor loss: alpha is {alpha:g}; it must be above 0")
         self.alpha = alpha
         self.delta = delta
-        self.register_buffer("class_ids", known)
+        self.register_buffer("class_ids", distinct_classes(class_ids, "proxy-anchor"))
         # The authors' initial scale (He, fan out). It sets how fast a proxy turns, not where it points.
-        self.proxies = nn.Parameter(torch.randn(len(known), dimension) * math.sqrt(2 / len(known)))
+        classes = len(self.class_ids)
+        self.proxies = nn.Parameter(torch.randn(classes, dimension) * math.sqrt(2 / classes))
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         """Return the scalar loss of unit vectors (B, D) with labels (B,).
@@ -65,13 +65,9 @@ class ProxyAnchorLoss(nn.Module):
         >>> round(loss(point, torch.tensor([4])).item(), 4)
         1.0397
         """
-        belongs = same_label_mask(labels, self.class_ids)  # (B, C)
-        if not bool(belongs.any(dim=1).all()):
-            raise TrainingError(
-                "proxy-anchor loss: a label of the batch is none of the classes it was made for; "
-                "make the loss from the ids of all categories of the task"
-            )
-        similarities = cosine_similarity(embeddings, nn.functional.normalize(self.proxies, dim=1))  # (B, C)
+        rows = class_rows(labels, self.class_ids, "proxy-anchor")
+        belongs = nn.functional.one_hot(rows, len(self.class_ids)).bool()  # (B, C)
+        similarities = proxy_cosines(embeddings, self.proxies)  # (B, C)
         pull = log_one_plus_sum_exp(-self.alpha * (similarities - self.delta), belongs, dim=0)  # (C,)
         push = log_one_plus_sum_exp(self.alpha * (similarities + self.delta), ~belongs, dim=0)
         return pull.sum() / belongs.any(dim=0).sum().clamp(min=1) + push.mean()

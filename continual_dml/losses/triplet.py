@@ -21,17 +21,22 @@ class TripletLoss(nn.Module):
         L = mean over triplets of max(0, s_an - s_ap + margin)
 
     On unit vectors a cosine margin m is a margin of 2 m between squared distances (2 - 2 cos), so the
-    default equals the 0.2 of FaceNet.
+    default equals the 0.2 of FaceNet. With ``only_violated`` the mean is over the triplets that cost
+    something: where a miner takes all, the many easy ones would average the hard ones away.
 
-    Source: Schroff, Kalenichenko, Philbin 2015 (arXiv 1503.03832), equation 2.
+    Source: Schroff, Kalenichenko, Philbin 2015 (arXiv 1503.03832), equation 2; ``only_violated`` from
+    Hermans, Beyer, Leibe 2017 (arXiv 1703.07737), section 2 (batch all, non-zero).
     """
 
-    def __init__(self, miner: TripletMiner = batch_hard, margin: float = 0.1) -> None:
+    def __init__(
+        self, miner: TripletMiner = batch_hard, margin: float = 0.1, *, only_violated: bool = False
+    ) -> None:
         super().__init__()
         if not (math.isfinite(margin) and margin >= 0):
             raise SettingsError(f"triplet loss: the margin is {margin:g}; it must be 0 or more")
         self.miner = miner
         self.margin = margin
+        self.only_violated = only_violated
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         """Return the scalar loss of unit vectors (B, D) with labels (B,); 0 where the batch has no triplet.
@@ -43,4 +48,6 @@ class TripletLoss(nn.Module):
         similarities = cosine_similarity(embeddings)  # (B, B)
         anchor, positive, negative = self.miner(similarities.detach(), labels)
         gaps = similarities[anchor, negative] - similarities[anchor, positive]  # (T,)
-        return torch.relu(gaps + self.margin).sum() / max(1, len(anchor))
+        costs = torch.relu(gaps + self.margin)
+        counted = (costs != 0) if self.only_violated else torch.ones_like(costs, dtype=torch.bool)
+        return costs.sum() / counted.sum().clamp(min=1)

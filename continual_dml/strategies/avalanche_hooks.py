@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from continual_dml.strategies.hooks import StepHooks
+from continual_dml.strategies.job import TrainingJob
 from continual_dml.strategies.sampling import default_steps
-from continual_dml.strategies.training import StepHooks, TrainingJob
 
 if TYPE_CHECKING:
     from continual_dml.strategies.avalanche_strategy import EmbeddingStrategy

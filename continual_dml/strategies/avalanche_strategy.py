@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,15 +29,18 @@ from continual_dml.settings import Settings
 from continual_dml.strategies.avalanche_hooks import PluginCalls
 from continual_dml.strategies.avalanche_metrics import retrieval_evaluator
 from continual_dml.strategies.avalanche_views import (
+    DealtViews,
     NetworkViews,
     UnitEmbeddings,
     batch_vectors,
-    image_vectors,
+    gallery_vectors,
 )
-from continual_dml.strategies.learner import Learner
+from continual_dml.strategies.heads import Head
+from continual_dml.strategies.learner import LearnedTask, Learner
 from continual_dml.strategies.recall_log import RecallLog
 from continual_dml.strategies.sampling import can_be_compared
-from continual_dml.strategies.state import Head, LearnerState
+from continual_dml.strategies.state import LearnerState
+from continual_dml.strategies.stream_learners import with_steps
 
 import_torchvision()  # Avalanche imports torchvision, which may need the guard
 with warnings.catch_warnings():
@@ -77,6 +81,10 @@ class EmbeddingStrategy(SupervisedTemplate):  # type: ignore[misc]
         listener: told of the progress.
         eval_every: as in Avalanche.
         peval_mode: as in Avalanche.
+        first_steps: optimisation steps of the first experience; None for those of the later ones.
+
+    Raises:
+        SettingsError: the settings ask for a cohort, of which Avalanche's plugins could see one network only.
     """
 
     def __init__(
@@ -92,8 +100,13 @@ class EmbeddingStrategy(SupervisedTemplate):  # type: ignore[misc]
         listener: ProgressListener | None = None,
         eval_every: int = -1,
         peval_mode: str = "epoch",
+        first_steps: int | None = None,
     ) -> None:
         training, model = settings.training, settings.model
+        if model.cohort > 1:
+            raise SettingsError(
+                f"Avalanche's plugins see one network, the settings ask for {model.cohort}; set cohort to 1"
+            )
         chosen = compute or choose_compute(training.device, training.precision)
         untrained = UnitEmbeddings(build_embedder(model, pretrained, training.seed))
         super().__init__(
@@ -110,12 +123,15 @@ class EmbeddingStrategy(SupervisedTemplate):  # type: ignore[misc]
         )
         self.state: LearnerState | None = None
         """What the learner keeps between experiences."""
+        self.learned: LearnedTask
+        """What the learner made of the latest experience; missing before the first."""
         self.retrieval: RetrievalMetrics | None = None
         """What ``eval`` measured on the experience at hand."""
         self._settings = settings
         self._images_of = images_of
         self._compute = chosen
         self._learner = Learner(settings, pretrained, chosen, listener or SilentListener())
+        self._first_learner = replace(self._learner, settings=with_steps(settings, first_steps))
         self._default_gallery = gallery
         self._gallery: tuple[NDArray[np.float32], NDArray[np.int64]] | None = None
         self._head: Head | None = None
@@ -140,6 +156,16 @@ class EmbeddingStrategy(SupervisedTemplate):  # type: ignore[misc]
         What was not evaluated outside of training is None.
         """
         return self._log.matrix(stream_name, k)
+
+    def dealt_views(self) -> DealtViews:
+        """Return the images of the experience being trained on as class-balanced batches.
+
+        For plugins that look at them once more: the items of an experience often stand in the order of their
+        categories, and a batch of one category has no metric loss.
+        """
+        images = self._images_of(self.experience.dataset)
+        side = self._settings.model.image_side_pixels
+        return DealtViews(images, side, self._settings.training, self.clock.train_exp_counter)
 
     def begin(
         self,
@@ -199,8 +225,9 @@ class EmbeddingStrategy(SupervisedTemplate):  # type: ignore[misc]
         self._learned.append(experience.current_experience)
         self._learning = True
         try:
-            learned = self._learner.learn(name, images, self.state, previous, calls)
-            self.state = learned.state
+            learner = self._learner if self.state else self._first_learner
+            self.learned = learner.learn(name, images, self.state, previous, calls)
+            self.state = self.learned.state
         except BaseException:
             self._learned.pop()
             raise
@@ -266,10 +293,5 @@ class EmbeddingStrategy(SupervisedTemplate):  # type: ignore[misc]
             chosen = [e for e in self._default_gallery or () if e.current_experience in self._learned]
         else:
             chosen = list(gallery) if isinstance(gallery, Iterable) else [gallery]
-        vectors = [np.empty((0, self._settings.model.embedding_dim), dtype=np.float32)]
-        labels = [np.empty(0, dtype=np.int64)]
-        for experience in chosen:
-            images = self._images_of(experience.dataset)
-            vectors.append(image_vectors(self.model.embedder, self._head, images, self._compute))
-            labels.append(images.labels)
-        return np.concatenate(vectors), np.concatenate(labels)
+        parts = [self._images_of(experience.dataset) for experience in chosen]
+        return gallery_vectors(self.model.embedder, self._head, parts, self._compute)

@@ -2,43 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from continual_dml.embedding.embedder import Embedder, build_embedder, embedder_state, restore_embedder
-from continual_dml.embedding.extract import Extracted, extract
+from continual_dml.embedding.cohort import build_member, restore_members
+from continual_dml.embedding.embedder import Embedder, embedder_state, restore_embedder
+from continual_dml.embedding.extract import Extracted, extract_each, side_by_side
 from continual_dml.embedding.precision import Compute
-from continual_dml.memory.class_statistics import ClassStatistics, measure_classes
-from continual_dml.memory.discriminant_head import fit_discriminant_head, unit_rows
-from continual_dml.memory.drift import DriftMaps, fit_drift
-from continual_dml.memory.virtual_features import virtual_embeddings
+from continual_dml.pixels import JoinedRows
 from continual_dml.ports import ProgressListener
 from continual_dml.records import LabelledImages
 from continual_dml.settings import Settings
 from continual_dml.strategies.averaging import averaged
+from continual_dml.strategies.hooks import StepHooks
+from continual_dml.strategies.job import TrainingJob
+from continual_dml.strategies.members import Member
 from continual_dml.strategies.recipes import Recipe, recipe_for
+from continual_dml.strategies.remembering import first_memory, next_memory, reduction_for, teachers_from
 from continual_dml.strategies.sampling import can_be_compared
-from continual_dml.strategies.state import LearnerState
-from continual_dml.strategies.training import StepHooks, Teachers, TrainingJob, train
+from continual_dml.strategies.state import Arrays, LearnerState
+from continual_dml.strategies.training import train
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LearnedTask:
     """The learner after a task.
 
-    ``features`` (N, F): stored features of the task's images; ``loss_terms``: last values of the terms;
-    ``moved``: whether the weights changed, so that earlier features are no longer what the model would say.
+    ``embedders``: the network of each member; ``features`` (N, sum of F): stored features of the task's
+    images; ``loss_terms``: last values of the terms; ``moved``: whether the weights changed, so that earlier
+    features are no longer what the networks would say.
     """
 
     state: LearnerState
-    embedder: Embedder
+    embedders: tuple[Embedder, ...]
     features: NDArray[np.float32]
     loss_terms: dict[str, float]
     moved: bool
+
+    @property
+    def embedder(self) -> Embedder:
+        """The first member's network."""
+        return self.embedders[0]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,7 +55,8 @@ class Learner:
 
     Args:
         settings: of the model and the training.
-        pretrained: backbone weights that a specialist starts from, or None where there are none.
+        pretrained: backbone weights that a specialist starts from (see
+            :func:`continual_dml.embedding.cohort.weights_of_member`), or None where there are none.
         compute: device and precision.
         listener: told of the progress.
     """
@@ -64,6 +73,7 @@ class Learner:
         state: LearnerState | None,
         previous_generation: int,
         hooks: StepHooks | None = None,
+        rehearsal: LabelledImages | None = None,
     ) -> LearnedTask:
         """Learn ``images`` on top of ``state`` (None before the first task).
 
@@ -75,101 +85,119 @@ class Learner:
             state: what was kept of earlier tasks.
             previous_generation: key of the drift map that this task adds.
             hooks: called around each optimisation step.
+            rehearsal: images of earlier categories that are trained on as well, but not measured again. Only
+                reference methods that break the no-replay rule pass any.
 
         Raises:
             NotFiniteLoss: training diverged.
         """
         if state is None:
             return self._learn_first(name, images, hooks)
-        task = state.tasks_learned
         recipe = recipe_for(self.settings.training)
-        embedder = restore_embedder(self.settings.model, state.weights).to(self.compute.device)
-        self.listener.start("looking with the previous model", len(images))
-        before = extract(embedder, images.pixels, self.compute, self.listener)
-        terms: dict[str, float] = {}
-        after = before
-        weights = state.weights
-        trainable = can_be_compared(images.labels.tolist())
+        shown = images if rehearsal is None else _joined(images, rehearsal)
+        old_weights = [member.weights for member in state.members]
+        embedders = self._restored(old_weights)
+        before = self._extract(embedders, shown, "looking with the previous model")
+        own_before = [_first_rows(seen, len(images)) for seen in before]
+        trainable = can_be_compared(shown.labels.tolist())
         if not trainable:
             self.listener.note(f"'{name}' has no two categories to compare: added without training")
-        moved = recipe.learns and trainable
-        if moved:
-            terms = self._train(name, embedder, images, recipe, _teachers(recipe, state, before), task, hooks)
-            weights = embedder_state(embedder)
-            if recipe.averaging:
-                weights = averaged(state.weights, weights, task)
-                embedder = restore_embedder(self.settings.model, weights).to(self.compute.device)
-            after = self._extract(embedder, images)
-        renewed = self._remember(state, before, after, weights, images, previous_generation)
-        return LearnedTask(renewed, embedder, after.features, terms, moved)
+        if not (recipe.learns and trainable):
+            renewed = self._renewed(state, own_before, own_before, old_weights, images, previous_generation)
+            return LearnedTask(renewed, tuple(embedders), side_by_side(own_before), {}, moved=False)
+        members = self._members(embedders, state, before, recipe)
+        terms = self._train(name, members, shown, recipe, state.tasks_learned, hooks)
+        weights = [embedder_state(embedder) for embedder in embedders]
+        if recipe.averaging:
+            pairs = zip(old_weights, weights, strict=True)
+            weights = [averaged(old, trained, state.tasks_learned) for old, trained in pairs]
+            embedders = self._restored(weights)
+        after = self._extract(embedders, images, "extracting features")
+        renewed = self._renewed(state, own_before, after, weights, images, previous_generation)
+        return LearnedTask(renewed, tuple(embedders), side_by_side(after), terms, moved=True)
 
     def _learn_first(self, name: str, images: LabelledImages, hooks: StepHooks | None) -> LearnedTask:
-        embedder = build_embedder(self.settings.model, self.pretrained, self._seed(0))
-        terms = self._train(name, embedder, images, Recipe(), Teachers(), 0, hooks)
-        seen = self._extract(embedder, images)
-        statistics = measure_classes(seen.features, seen.outputs, images.labels, task=0)
-        state = self._state(1, embedder_state(embedder), statistics, DriftMaps({}))
-        return LearnedTask(state, embedder, seen.features, terms, moved=True)
+        model, seed = self.settings.model, self._seed(0)
+        embedders = [build_member(model, self.pretrained, number, seed) for number in range(model.cohort)]
+        members = tuple(Member(embedder) for embedder in embedders)
+        terms = self._train(name, members, images, Recipe(), 0, hooks)
+        seen = self._extract(embedders, images, "extracting features")
+        memories = tuple(
+            first_memory(embedder_state(embedder), own, images.labels, self.settings)
+            for embedder, own in zip(embedders, seen, strict=True)
+        )
+        state = LearnerState(1, memories, reduction_for(memories, self.settings))
+        return LearnedTask(state, tuple(embedders), side_by_side(seen), terms, moved=True)
 
     def _train(
         self,
         name: str,
-        embedder: Embedder,
+        members: tuple[Member, ...],
         images: LabelledImages,
         recipe: Recipe,
-        teachers: Teachers,
         task: int,
         hooks: StepHooks | None,
     ) -> dict[str, float]:
-        specialist = self._specialist(embedder, task) if recipe.specialist else None
-        job = TrainingJob(
-            name, embedder, specialist, images, teachers, recipe, self.settings.training, self._seed(task)
-        )
+        job = TrainingJob(name, members, images, recipe, self.settings.training, self._seed(task))
         self.listener.start(f"training on '{name}'", job.steps())
         return train(job, self.compute, self.listener, hooks)
 
-    def _specialist(self, embedder: Embedder, task: int) -> Embedder:
+    def _members(
+        self, embedders: Sequence[Embedder], state: LearnerState, before: Sequence[Extracted], recipe: Recipe
+    ) -> tuple[Member, ...]:
+        task = state.tasks_learned
+        members = []
+        for number, (embedder, own, seen) in enumerate(zip(embedders, state.members, before, strict=True)):
+            specialist = self._specialist(embedder, number, task) if recipe.specialist else None
+            members.append(Member(embedder, specialist, teachers_from(own, seen, recipe, task)))
+        return tuple(members)
+
+    def _specialist(self, embedder: Embedder, member: int, task: int) -> Embedder:
         """Return f_new: from the pretrained weights, or a copy of the model where there are none."""
         if self.pretrained is None:
-            return restore_embedder(self.settings.model, embedder_state(embedder))
-        return build_embedder(self.settings.model, self.pretrained, self._seed(task) + 1)
+            return restore_embedder(embedder.settings, embedder_state(embedder))
+        return build_member(self.settings.model, self.pretrained, member, self._seed(task) + 1)
 
-    def _extract(self, embedder: Embedder, images: LabelledImages) -> Extracted:
-        self.listener.start("extracting features", len(images))
-        return extract(embedder, images.pixels, self.compute, self.listener)
+    def _restored(self, weights: Sequence[Arrays]) -> list[Embedder]:
+        embedders = restore_members(self.settings.model, weights)
+        return [embedder.to(self.compute.device) for embedder in embedders]
 
-    def _remember(
+    def _extract(self, embedders: Sequence[Embedder], images: LabelledImages, stage: str) -> list[Extracted]:
+        self.listener.start(stage, len(images))
+        return extract_each(embedders, images.pixels, self.compute, self.listener)
+
+    def _renewed(
         self,
         state: LearnerState,
-        before: Extracted,
-        after: Extracted,
-        weights: Mapping[str, NDArray[Any]],
+        before: Sequence[Extracted],
+        after: Sequence[Extracted],
+        weights: Sequence[Arrays],
         images: LabelledImages,
         previous_generation: int,
     ) -> LearnerState:
-        training = self.settings.training
-        drift = fit_drift(before.features, after.features, training.drift_strength)
-        outputs = fit_drift(before.outputs, after.outputs, training.output_drift_strength)
-        new = measure_classes(after.features, after.outputs, images.labels, state.tasks_learned)
-        statistics = state.statistics.moved(drift, outputs.map).merged(new)
-        maps = state.drift.advanced(drift.map, previous_generation)
-        return self._state(state.tasks_learned + 1, weights, statistics, maps)
-
-    def _state(
-        self, tasks: int, weights: Mapping[str, NDArray[Any]], statistics: ClassStatistics, drift: DriftMaps
-    ) -> LearnerState:
-        shrinkage, dim = self.settings.training.head_shrinkage, self.settings.model.embedding_dim
-        head = fit_discriminant_head(statistics, shrinkage, dim)
-        return LearnerState(tasks, dict(weights), head, statistics, drift)
+        members = tuple(
+            next_memory(
+                memory,
+                own,
+                (old, new),
+                images.labels,
+                task=state.tasks_learned,
+                previous_generation=previous_generation,
+                settings=self.settings,
+            )
+            for memory, own, old, new in zip(state.members, weights, before, after, strict=True)
+        )
+        return LearnerState(state.tasks_learned + 1, members, reduction_for(members, self.settings))
 
     def _seed(self, task: int) -> int:
         """Return a seed of the task's own, so that a task never depends on how long earlier ones took."""
         return int(np.random.SeedSequence([self.settings.training.seed, task]).generate_state(1)[0])
 
 
-def _teachers(recipe: Recipe, state: LearnerState, before: Extracted) -> Teachers:
-    if not recipe.needs_old_outputs:
-        return Teachers()
-    earlier = sorted({int(task) for task in state.statistics.tasks} - {state.tasks_learned - 1})
-    virtual = tuple(virtual_embeddings(before.outputs, state.statistics, task) for task in earlier)
-    return Teachers(unit_rows(before.outputs), virtual if recipe.virtual else ())
+def _joined(images: LabelledImages, rehearsal: LabelledImages) -> LabelledImages:
+    pixels = JoinedRows(images.pixels, rehearsal.pixels)
+    return LabelledImages(pixels, np.concatenate([images.labels, rehearsal.labels]))
+
+
+def _first_rows(extracted: Extracted, count: int) -> Extracted:
+    return Extracted(extracted.features[:count], extracted.outputs[:count])

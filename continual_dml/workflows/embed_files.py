@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from continual_dml.embedding.embedder import Embedder
-from continual_dml.embedding.extract import extract
+from continual_dml.embedding.extract import extract_each, side_by_side
 from continual_dml.embedding.precision import Compute
 from continual_dml.ports import ImageReader, ProgressListener
 
@@ -18,27 +18,28 @@ CHUNK_IMAGES = 512
 def embed_files(
     paths: Sequence[str],
     hashes: Sequence[str],
-    embedder: Embedder,
+    embedders: Sequence[Embedder],
     compute: Compute,
     reader: ImageReader,
     listener: ProgressListener,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Return the stored features (n, F) of the files that can be read, and their positions (n,) in ``paths``.
+    """Return the stored features (n, sum of F) of the readable files, and their positions (n,) in ``paths``.
 
     Args:
         paths: of N image files.
         hashes: SHA-256 that each file must have; one that is missing or differs is left out.
-        embedder: the live model.
+        embedders: the live networks.
         compute: device and precision.
         reader: decodes files.
         listener: advanced by one per file.
     """
-    features = [np.empty((0, embedder.feature_dim), dtype=np.float32)]
+    width = sum(embedder.feature_dim for embedder in embedders)
+    features = [np.empty((0, width), dtype=np.float32)]
     positions = [np.empty(0, dtype=np.int64)]
     for start in range(0, len(paths), CHUNK_IMAGES):
         rows = slice(start, start + CHUNK_IMAGES)
         pixels, found = reader.read(paths[rows], hashes[rows])
-        features.append(extract(embedder, pixels, compute).features)
+        features.append(side_by_side(extract_each(embedders, pixels, compute)))
         positions.append(found + start)
         listener.advance(len(paths[rows]))
     return np.concatenate(features), np.concatenate(positions)

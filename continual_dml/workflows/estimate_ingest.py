@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from continual_dml.embedding.embedder import Embedder, build_embedder, embedder_state
-from continual_dml.embedding.extract import BATCH_IMAGES, extract
+from continual_dml.embedding.cohort import build_member
+from continual_dml.embedding.embedder import Embedder, embedder_state
+from continual_dml.embedding.extract import BATCH_IMAGES, extract_each
 from continual_dml.embedding.precision import Compute, choose_compute
 from continual_dml.memory.discriminant_head import unit_rows
 from continual_dml.ports import ProgressListener, SilentListener
 from continual_dml.records import LabelledImages
 from continual_dml.settings import Settings
+from continual_dml.strategies.hooks import StepHooks
+from continual_dml.strategies.job import TrainingJob
+from continual_dml.strategies.members import Member, Teachers
 from continual_dml.strategies.recipes import Recipe, recipe_for
-from continual_dml.strategies.training import StepHooks, Teachers, TrainingJob, train
+from continual_dml.strategies.training import train
 from continual_dml.workflows.plan_task import TaskPlan
 
 WARM_UP_STEPS = 1
@@ -68,23 +73,26 @@ def estimate_ingest(
         SettingsError: the device is not there.
     """
     compute = choose_compute(settings.training.device, settings.training.precision)
-    embedder = build_embedder(settings.model, None, seed=0).to(compute.device)
+    embedders = [
+        build_member(settings.model, None, number, seed=0).to(compute.device)
+        for number in range(settings.model.cohort)
+    ]
     recipe = recipe_for(settings.training) if known.tasks else Recipe()
     moved = recipe.learns and plan.trainable
     listener.start("measuring the speed of this machine", 2)
-    seconds_per_image = _seconds_per_image(embedder, compute)
+    seconds_per_image = _seconds_per_image(embedders, compute)
     listener.advance()
     steps, seconds_per_step = 0, 0.0
     if moved:
-        steps = _steps(plan, settings, embedder)
-        seconds_per_step = _seconds_per_step(plan, settings, recipe, embedder, compute, known.tasks)
+        steps = _steps(plan, settings)
+        seconds_per_step = _seconds_per_step(plan, settings, recipe, embedders, compute, known.tasks)
     listener.advance()
     reread = known.gallery if moved and refresh in ("auto", "reembed") else 0
     looks = 2 if known.tasks and moved else 1
     images = len(plan.gallery_rows) * looks + len(plan.query_rows) + known.queries + reread
     seconds = steps * seconds_per_step + images * seconds_per_image
     seconds += (known.queries + reread) * known.read_seconds_per_image
-    disk = _disk_bytes(plan, embedder, known)
+    disk = _disk_bytes(plan, embedders, known)
     return IngestEstimate(steps, seconds_per_step, images, seconds_per_image, seconds, disk)
 
 
@@ -103,23 +111,28 @@ def _images(count: int, side: int) -> NDArray[np.uint8]:
     return np.random.default_rng(0).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
 
 
-def _seconds_per_image(embedder: Embedder, compute: Compute) -> float:
-    pixels = _images(BATCH_IMAGES, embedder.settings.stored_side_pixels)
-    extract(embedder, pixels, compute)
+def _seconds_per_image(embedders: Sequence[Embedder], compute: Compute) -> float:
+    pixels = _images(BATCH_IMAGES, embedders[0].settings.stored_side_pixels)
+    extract_each(embedders, pixels, compute)
     begin = time.perf_counter()
-    extract(embedder, pixels, compute)
+    extract_each(embedders, pixels, compute)
     return (time.perf_counter() - begin) / BATCH_IMAGES
 
 
-def _steps(plan: TaskPlan, settings: Settings, embedder: Embedder) -> int:
+def _steps(plan: TaskPlan, settings: Settings) -> int:
     number = {name: position for position, name in enumerate(plan.categories)}
     labels = np.array([number[r.category] for r in plan.records(plan.gallery_rows)], dtype=np.int64)
     images = LabelledImages(plan.task.pixels[plan.gallery_rows[:0]], labels)  # only counted, never read
-    return TrainingJob("", embedder, None, images, Teachers(), Recipe(), settings.training, 0).steps()
+    return TrainingJob("", (), images, Recipe(), settings.training, 0).steps()
 
 
 def _seconds_per_step(
-    plan: TaskPlan, settings: Settings, recipe: Recipe, embedder: Embedder, compute: Compute, tasks: int
+    plan: TaskPlan,
+    settings: Settings,
+    recipe: Recipe,
+    embedders: Sequence[Embedder],
+    compute: Compute,
+    tasks: int,
 ) -> float:
     """Return the seconds of one step as the task would take it: its networks, its teachers, its batch."""
     training = settings.training
@@ -131,23 +144,36 @@ def _seconds_per_step(
         random = np.random.default_rng(0)
         old = unit_rows(random.standard_normal((len(labels), settings.model.embedding_dim)))
     virtual = (old,) * (tasks - 1) if old is not None and recipe.virtual else ()
-    specialist = build_embedder(settings.model, None, seed=1) if recipe.specialist else None
+    means = old[:classes] if old is not None and recipe.soft_labels else None
+    teachers = Teachers(old, virtual, means)
+    members = tuple(
+        Member(
+            embedder,
+            build_member(settings.model, None, number, seed=1) if recipe.specialist else None,
+            teachers,
+        )
+        for number, embedder in enumerate(embedders)
+    )
     short = replace(training, steps=WARM_UP_STEPS + MEASURED_STEPS, epochs=None)
-    job = TrainingJob("estimate", embedder, specialist, images, Teachers(old, virtual), recipe, short, 0)
+    job = TrainingJob("estimate", members, images, recipe, short, 0)
     clock = _Clock()
     train(job, compute, SilentListener(), clock)
     return (clock.ends[-1] - clock.ends[WARM_UP_STEPS - 1]) / MEASURED_STEPS
 
 
-def _disk_bytes(plan: TaskPlan, embedder: Embedder, known: KnownItems) -> int:
-    features, dim = embedder.feature_dim, embedder.settings.embedding_dim
+def _disk_bytes(plan: TaskPlan, embedders: Sequence[Embedder], known: KnownItems) -> int:
     items = len(plan.gallery_rows) + known.gallery
-    per_item = 2 * features + 2 * 4 * dim + 2 * 8  # half-precision feature, vector and its copy in the index
-    model = sum(array.nbytes for array in embedder_state(embedder).values())
     categories = known.categories + len(plan.new_categories)
-    statistics = 8 * (categories * (features + 2 * dim + 3) + features * features)
-    head = 8 * features * (dim + 1)
-    drift = 4 * known.tasks * features * (features + 1)
+    total = 2 * 8 * items  # ids, in the part and in the index
+    for embedder in embedders:
+        features, dim = embedder.feature_dim, embedder.settings.embedding_dim
+        total += items * (
+            2 * features + 2 * 4 * dim
+        )  # half-precision feature, vector and its copy in the index
+        total += sum(array.nbytes for array in embedder_state(embedder).values())
+        total += 8 * (categories * (features + 2 * dim + 3) + features * features)  # statistics
+        total += 8 * features * (dim + 1)  # head
+        total += 4 * known.tasks * features * (features + 1)  # drift maps
     copies = sum(record.size_bytes for record in plan.records(plan.query_rows))
     catalogue = CATALOGUE_BYTES_PER_ITEM * (len(plan.gallery_rows) + len(plan.query_rows))
-    return items * per_item + model + statistics + head + drift + copies + catalogue
+    return total + copies + catalogue

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from continual_dml.embedding.extract import extract
+from continual_dml.embedding.extract import extract_each, side_by_side
 from continual_dml.embedding.precision import choose_compute
 from continual_dml.pixels import SelectedRows
 from continual_dml.ports import Artefacts, Draft, ImageReader, ProgressListener, Store
@@ -26,7 +26,7 @@ from continual_dml.records import (
 from continual_dml.reports import build_report
 from continual_dml.settings import Settings
 from continual_dml.strategies.learner import LearnedTask, Learner
-from continual_dml.strategies.state import LearnerState
+from continual_dml.strategies.state import LearnerState, group_names
 from continual_dml.workflows.embed_files import embed_files
 from continual_dml.workflows.evaluate import Labelled, measure_all
 from continual_dml.workflows.plan_task import TaskPlan
@@ -38,8 +38,6 @@ from continual_dml.workflows.refresh_gallery import (
     vectors_file,
 )
 from continual_dml.workflows.stopwatch import Stopwatch
-
-STATE_FILES = ("model", "head", "statistics", "drift")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -140,8 +138,10 @@ class _Ingest:
     def _learn(self) -> LearnedTask:
         state = None
         if self.parent is not None:
-            groups = {name: self.parent.read_tensors(f"{name}.safetensors") for name in STATE_FILES}
-            state = LearnerState.from_artefacts(groups)
+            names = group_names(self.context.settings.model.cohort)
+            state = LearnerState.from_artefacts(
+                {name: self.parent.read_tensors(f"{name}.safetensors") for name in names}
+            )
         learner = Learner(self.context.settings, self.context.pretrained, self.compute, self.context.listener)
         previous = self.parent.generation.generation_id if self.parent else 0
         with self.watch.stage("learn"):
@@ -159,9 +159,9 @@ class _Ingest:
         )
         live = LiveModel(
             self.draft.generation_id,
-            learned.embedder,
+            learned.embedders,
             self.head,
-            learned.state.drift,
+            learned.state,
             self.compute,
             learned.moved,
         )
@@ -191,16 +191,16 @@ class _Ingest:
             self.context.listener.start("embedding queries", len(paths) + len(self.query_ids))
             hashes = [item.content_hash for item in items]
             old, positions = embed_files(
-                paths, hashes, learned.embedder, self.compute, self.context.reader, self.context.listener
+                paths, hashes, learned.embedders, self.compute, self.context.reader, self.context.listener
             )
             fresh_pixels = SelectedRows(self.plan.task.pixels, self.plan.query_rows)
-            new = extract(learned.embedder, fresh_pixels, self.compute, self.context.listener).features
+            seen = extract_each(learned.embedders, fresh_pixels, self.compute, self.context.listener)
         read = [items[int(position)] for position in positions]
         records = self.plan.records(self.plan.query_rows)
         categories = [item.category_id for item in read] + [self.category_ids[r.category] for r in records]
         tasks = [item.task_id for item in read] + [self.draft.task_id] * len(records)
         return Labelled(
-            self.head(np.concatenate([old, new])),
+            self.head(np.concatenate([old, side_by_side(seen)])),
             np.array(categories, dtype=np.int64),
             np.array(tasks, dtype=np.int64),
         )

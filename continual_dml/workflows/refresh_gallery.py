@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from continual_dml.embedding.embedder import Embedder
 from continual_dml.embedding.precision import Compute
 from continual_dml.errors import GalleryError
-from continual_dml.memory.drift import DriftMaps
 from continual_dml.ports import Artefacts, ImageReader, ProgressListener, Store
 from continual_dml.records import GalleryPart, VectorState
-from continual_dml.strategies.state import Head
+from continual_dml.strategies.heads import Head
+from continual_dml.strategies.state import LearnerState
 from continual_dml.workflows.embed_files import embed_files
 
 
@@ -27,9 +27,9 @@ class LiveModel:
     """
 
     generation: int
-    embedder: Embedder
+    embedders: Sequence[Embedder]
     head: Head
-    drift: DriftMaps
+    state: LearnerState
     compute: Compute
     moved: bool = True
 
@@ -100,7 +100,7 @@ def refresh_part(
 
 def _projected(part: GalleryPart, rows: NDArray[np.int64], model: LiveModel) -> GalleryPart:
     features = part.features[rows]
-    carried = model.drift.for_birth(part.birth_generation, features.shape[1])(features.astype(np.float64))
+    carried = model.state.carried(features, part.birth_generation)
     state = VectorState.PROJECTED if model.moved else part.state
     return GalleryPart(part.birth_generation, state, part.ids[rows], features, model.head(carried))
 
@@ -115,7 +115,7 @@ def _reembed(
     features, rows = embed_files(
         [item.path for item in ordered],
         [item.content_hash for item in ordered],
-        model.embedder,
+        model.embedders,
         model.compute,
         reader,
         listener,

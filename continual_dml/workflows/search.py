@@ -7,21 +7,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from continual_dml.embedding.embedder import Embedder, restore_embedder
-from continual_dml.embedding.extract import extract
+from continual_dml.embedding.cohort import restore_members
+from continual_dml.embedding.embedder import Embedder
+from continual_dml.embedding.extract import extract_each, side_by_side
 from continual_dml.embedding.precision import Compute, choose_compute
-from continual_dml.memory.discriminant_head import DiscriminantHead
 from continual_dml.ports import Artefacts, VectorIndex
 from continual_dml.records import Neighbours
 from continual_dml.settings import Settings
-from continual_dml.strategies.state import Head, TrainedHead
+from continual_dml.strategies.heads import Head
+from continual_dml.strategies.state import group_name, stored_head
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Searcher:
-    """One generation's model and index, ready to be asked."""
+    """One generation's networks and index, ready to be asked."""
 
-    embedder: Embedder
+    embedders: tuple[Embedder, ...]
     head: Head
     index: VectorIndex
     compute: Compute
@@ -36,19 +37,18 @@ class Searcher:
         """
         settings = Settings.from_dict(artefacts.config["settings"])
         compute = choose_compute(device, settings.training.precision)
-        weights = artefacts.read_tensors("model.safetensors")
-        embedder = restore_embedder(settings.model, weights).to(compute.device).eval()
-        head: Head
-        if settings.training.uses_statistics_head:
-            arrays = artefacts.read_tensors("head.safetensors")
-            head = DiscriminantHead(arrays["projection"], arrays["centre"])
-        else:
-            head = TrainedHead(weights["projection.weight"], settings.model.takes_square_root)
-        return cls(embedder, head, index, compute)
+        members = range(settings.model.cohort)
+        models = [artefacts.read_tensors(f"{group_name('model', number)}.safetensors") for number in members]
+        embedders = [
+            embedder.to(compute.device).eval() for embedder in restore_members(settings.model, models)
+        ]
+        heads = [artefacts.read_tensors(f"{group_name('head', number)}.safetensors") for number in members]
+        head = stored_head(models, heads, settings)
+        return cls(tuple(embedders), head, index, compute)
 
     def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return unit vectors (Q, D) of stored squares (Q, S, S, 3)."""
-        return self.head(extract(self.embedder, pixels, self.compute).features)
+        return self.head(side_by_side(extract_each(self.embedders, pixels, self.compute)))
 
     def search(self, pixels: NDArray[np.uint8], k: int) -> Neighbours:
         """Return the ``k`` nearest gallery items of each query image (Q, S, S, 3)."""

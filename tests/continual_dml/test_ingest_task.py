@@ -12,8 +12,8 @@ import pytest
 from continual_dml.errors import GalleryError, NotFiniteLoss
 from continual_dml.records import Generation, Role
 from continual_dml.strategies.learner import Learner
-from continual_dml.strategies.state import LearnerState
-from continual_dml.workflows.ingest_task import STATE_FILES, IngestResult
+from continual_dml.strategies.state import LearnerState, group_names
+from continual_dml.workflows.ingest_task import IngestResult
 from continual_dml.workflows.search import Searcher
 from storage.reader import WorkspaceReader
 from storage.workspace import Workspace
@@ -26,12 +26,13 @@ Ingest = Callable[..., IngestResult]
 def state_bytes(workspace: Workspace) -> dict[str, bytes]:
     with WorkspaceReader(workspace) as reader:
         folder = workspace.generation_dir(reader.generation.generation_id)
-    return {name: (folder / f"{name}.safetensors").read_bytes() for name in STATE_FILES}
+    return {name: (folder / f"{name}.safetensors").read_bytes() for name in group_names(cohort=1)}
 
 
 def state_sizes(workspace: Workspace) -> dict[str, int]:
     with WorkspaceReader(workspace) as reader:
-        groups = {name: reader.artefacts.read_tensors(f"{name}.safetensors") for name in STATE_FILES}
+        names = group_names(cohort=1)
+        groups = {name: reader.artefacts.read_tensors(f"{name}.safetensors") for name in names}
     return {name: sum(v.nbytes for v in group.values()) for name, group in groups.items()}
 
 
@@ -153,7 +154,8 @@ def test_projecting_opens_no_image_and_follows_the_formula(
     result = ingest(task_folder(4), refresh="project")
     assert states(result)["projected"] == len(born["ids"])
     with WorkspaceReader(workspace) as reader:
-        groups = {name: reader.artefacts.read_tensors(f"{name}.safetensors") for name in STATE_FILES}
+        names = group_names(cohort=1)
+        groups = {name: reader.artefacts.read_tensors(f"{name}.safetensors") for name in names}
         vectors = reader.artefacts.read_tensors("vectors-00000001.safetensors")["vectors"]
     state = LearnerState.from_artefacts(groups)
     drift = state.drift.from_birth[1]

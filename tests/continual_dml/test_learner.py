@@ -12,9 +12,9 @@ from continual_dml.ports import SilentListener
 from continual_dml.records import LabelledImages
 from continual_dml.settings import METHODS, ModelSettings, Settings, TrainingSettings
 from continual_dml.strategies.averaging import averaged
+from continual_dml.strategies.hooks import StepHooks
 from continual_dml.strategies.learner import LearnedTask, Learner
 from continual_dml.strategies.state import LearnerState
-from continual_dml.strategies.training import StepHooks
 
 CPU = Compute(torch.device("cpu"), bf16=False)
 SETTINGS = Settings(

@@ -5,6 +5,7 @@ import torch
 
 from continual_dml.errors import SettingsError
 from continual_dml.losses.triplet import TripletLoss
+from continual_dml.miners.all_triplets import all_triplets
 from continual_dml.miners.batch_hard import batch_hard
 from continual_dml.miners.semi_hard import semi_hard
 
@@ -53,6 +54,28 @@ def test_batch_hard_agrees_with_pytorch_metric_learning(seed):
     oracle = TripletMarginLoss(margin=0.1, distance=CosineSimilarity(), reducer=MeanReducer())
     expected = oracle(points, labels, mined).item()
     assert TripletLoss(batch_hard)(points, labels).item() == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_all_triplets_agree_with_pytorch_metric_learning_which_averages_over_the_violated_ones(seed):
+    from pytorch_metric_learning.distances import CosineSimilarity
+    from pytorch_metric_learning.losses import TripletMarginLoss
+
+    points, labels = batch(seed)
+    expected = TripletMarginLoss(margin=0.1, distance=CosineSimilarity())(points, labels).item()
+    loss = TripletLoss(all_triplets, only_violated=True)
+    assert loss(points, labels).item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_easy_triplets_are_left_out_of_the_mean_over_the_violated_ones():
+    # From 0 degrees: positive at 60 (cosine 1/2), negatives at 90 (cosine 0, easy) and 30 (cosine .866);
+    # from 60 degrees both negatives are at 30 degrees. Each violated triplet costs .866 - .5 + .1.
+    angles = torch.deg2rad(torch.tensor([0.0, 60.0, 90.0, 30.0]))
+    points, labels = torch.stack([angles.cos(), angles.sin()], dim=1), torch.tensor([0, 0, 1, 2])
+    cost = math.cos(math.pi / 6) - 0.4
+    assert TripletLoss(all_triplets)(points, labels).item() == pytest.approx(3 / 4 * cost, abs=1e-6)
+    violated = TripletLoss(all_triplets, only_violated=True)
+    assert violated(points, labels).item() == pytest.approx(cost, abs=1e-6)
 
 
 def test_semi_hard_triplets_are_among_those_of_pytorch_metric_learning():

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from continual_dml.errors import UnknownChoice
-from continual_dml.miners import MINERS, miner_named
+from continual_dml.miners import MINERS, make_miner
+from continual_dml.miners.all_triplets import all_triplets
 from continual_dml.miners.batch_hard import batch_hard
 from continual_dml.miners.semi_hard import semi_hard
 from continual_dml.settings import TRIPLET_MINERS
@@ -50,7 +51,18 @@ def slow_semi_hard(similarities, labels):
     return found
 
 
-SLOW = {"batch-hard": slow_batch_hard, "semi-hard": slow_semi_hard}
+def slow_all(similarities, labels):
+    items = range(len(labels))
+    return [
+        (a, p, n)
+        for a in items
+        for p in items
+        for n in items
+        if labels[a] == labels[p] and a != p and labels[a] != labels[n]
+    ]
+
+
+SLOW = {"batch-hard": slow_batch_hard, "semi-hard": slow_semi_hard, "all": slow_all}
 batches = st.integers(2, 10).flatmap(
     lambda n: st.tuples(
         st.lists(st.integers(0, 359), min_size=n, max_size=n, unique=True),
@@ -60,12 +72,12 @@ batches = st.integers(2, 10).flatmap(
 
 
 def test_the_names_are_those_of_the_settings():
-    assert set(MINERS) == set(TRIPLET_MINERS) == set(SLOW)
+    assert set(MINERS) == set(TRIPLET_MINERS) == {*SLOW, "distance-weighted"}
 
 
 def test_an_unknown_miner_is_answered_with_the_closest_name():
     with pytest.raises(UnknownChoice, match="batch-hard"):
-        miner_named("batch-hart")
+        make_miner("batch-hart", 2)
 
 
 def test_batch_hard_takes_the_farthest_positive_and_the_nearest_negative():
@@ -81,22 +93,30 @@ def test_semi_hard_takes_the_easiest_negative_when_all_are_nearer_than_the_posit
     assert (0, 1, 3) in mined(semi_hard, (0, 90, 10, 40), (0, 0, 1, 1))
 
 
+def test_all_triplets_of_a_large_batch_are_counted_in_closed_form():
+    labels = torch.arange(64).repeat_interleave(4)
+    triplets = all_triplets(torch.eye(256), labels)
+    assert len(triplets.anchor) == 256 * 3 * 252
+    assert torch.equal(labels[triplets.anchor], labels[triplets.positive])
+    assert not (labels[triplets.anchor] == labels[triplets.negative]).any()
+
+
 @pytest.mark.parametrize("name", TRIPLET_MINERS)
 @pytest.mark.parametrize("labels", [(0, 0, 0), (0, 1, 2)])
 def test_a_batch_of_one_class_or_of_single_images_has_no_triplet(name, labels):
-    triplets = MINERS[name](cosine_similarity(circle(0, 30, 200)), torch.tensor(labels))
+    triplets = make_miner(name, 2)(cosine_similarity(circle(0, 30, 200)), torch.tensor(labels))
     assert [part.tolist() for part in triplets] == [[], [], []]
     assert all(part.dtype == torch.int64 for part in triplets)
 
 
-@pytest.mark.parametrize("name", TRIPLET_MINERS)
+@pytest.mark.parametrize("name", SLOW)
 @settings(deadline=None, max_examples=60)
 @given(batch=batches)
 def test_the_triplets_are_those_of_the_slow_search(name, batch):
     degrees, labels = batch
     similarities = cosine_similarity(circle(*degrees))
     fast = list(
-        zip(*(part.tolist() for part in MINERS[name](similarities, torch.tensor(labels))), strict=True)
+        zip(*(part.tolist() for part in make_miner(name, 2)(similarities, torch.tensor(labels))), strict=True)
     )
     assert fast == SLOW[name](similarities.tolist(), labels)
 
@@ -104,8 +124,8 @@ def test_the_triplets_are_those_of_the_slow_search(name, batch):
 @pytest.mark.parametrize("name", TRIPLET_MINERS)
 def test_mining_builds_no_graph(name):
     points = circle(0, 20, 50, 80).requires_grad_()
-    triplets = MINERS[name](cosine_similarity(points), torch.tensor([0, 0, 1, 1]))
-    assert len(triplets.anchor) == 4
+    triplets = make_miner(name, 2)(cosine_similarity(points), torch.tensor([0, 0, 1, 1]))
+    assert set(triplets.anchor.tolist()) == {0, 1, 2, 3}
     assert not any(part.requires_grad for part in triplets)
 
 
@@ -114,5 +134,5 @@ def test_a_similarity_that_is_not_a_number_is_chosen_and_not_hidden(name):
     points = circle(0, 20, 50, 80)
     points[3] = math.nan
     similarities = cosine_similarity(points)
-    anchor, positive, negative = MINERS[name](similarities, torch.tensor([0, 0, 1, 1]))
+    anchor, positive, negative = make_miner(name, 2)(similarities, torch.tensor([0, 0, 1, 1]))
     assert similarities[anchor, negative].sub(similarities[anchor, positive]).isnan().any()

@@ -10,6 +10,7 @@ from continual_dml.strategies.objective import Batch, objective
 from continual_dml.strategies.recipes import Recipe, recipe_for
 
 LABELS = torch.tensor([0, 0, 1, 1])
+SETTINGS = TrainingSettings()
 
 
 def unit(seed: int) -> torch.Tensor:
@@ -30,9 +31,9 @@ def slow_relations(a: torch.Tensor, b: torch.Tensor, temperature: float) -> floa
 
 def test_every_term_has_the_value_that_its_formula_gives() -> None:
     model, specialist, old, earlier, earliest = (unit(seed) for seed in range(5))
-    recipe = Recipe(specialist=True, old_relations=10, mutual=5, virtual=2, anchor=0.5)
+    recipe = Recipe(old_relations=10, mutual=5, virtual=2, anchor=0.5)
     batch = Batch(LABELS, model, specialist, old, (earlier, earliest))
-    terms = {name: float(v) for name, v in objective(batch, recipe, metric, metric, 4.0).items()}
+    terms = {name: float(v) for name, v in objective(batch, recipe, SETTINGS, metric, metric).items()}
     assert terms["metric"] == terms["specialist"] == 2.0
     assert terms["old_relations"] == pytest.approx(10 * slow_relations(model, old, 4.0), rel=1e-4)
     mutual = slow_relations(specialist, model, 4.0) + slow_relations(model, specialist, 4.0)
@@ -44,15 +45,15 @@ def test_every_term_has_the_value_that_its_formula_gives() -> None:
 
 def test_a_weight_of_zero_removes_its_term() -> None:
     batch = Batch(LABELS, unit(0), None, unit(1), (unit(2),))
-    assert set(objective(batch, Recipe(), metric, None, 4.0)) == {"metric"}
-    assert set(objective(batch, Recipe(anchor=1.0), metric, None, 4.0)) == {"metric", "anchor"}
+    assert set(objective(batch, Recipe(), SETTINGS, metric)) == {"metric"}
+    assert set(objective(batch, Recipe(anchor=1.0), SETTINGS, metric)) == {"metric", "anchor"}
 
 
 def test_model_and_specialist_learn_from_each_other_and_teachers_are_fixed() -> None:
     model, specialist = (unit(seed).requires_grad_() for seed in (0, 1))
     old = unit(2)
-    recipe = Recipe(specialist=True, old_relations=1, mutual=1)
-    terms = objective(Batch(LABELS, model, specialist, old), recipe, metric, metric, 4.0)
+    recipe = Recipe(old_relations=1, mutual=1)
+    terms = objective(Batch(LABELS, model, specialist, old), recipe, SETTINGS, metric, metric)
     terms["mutual"].backward()
     assert model.grad is not None
     assert model.grad.abs().sum() > 0

@@ -7,6 +7,7 @@ from continual_dml.similarity import (
     drop_self,
     hide_own_column,
     log_one_plus_sum_exp,
+    log_sum_exp,
     masked_mean,
     pair_masks,
     same_label_mask,
@@ -97,3 +98,12 @@ def test_log_one_plus_sum_exp_over_nothing_is_zero_with_a_gradient():
     assert found.tolist() == [0, 0, 0]
     assert exponents.grad is not None
     assert exponents.grad.abs().sum() == 0
+
+
+def test_log_sum_exp_over_nothing_is_the_lowest_number_without_a_gradient():
+    exponents = torch.ones(2, 3, requires_grad=True)
+    found = log_sum_exp(exponents, torch.tensor([[False] * 3, [True, True, False]]), dim=1)
+    found.sum().backward()
+    assert found[0].item() == torch.finfo(torch.float32).min
+    assert found[1].item() == pytest.approx(1.6931, abs=1e-4)  # 1 + log 2
+    assert exponents.grad.tolist() == [[0, 0, 0], [0.5, 0.5, 0]]

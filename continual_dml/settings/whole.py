@@ -1,0 +1,78 @@
+"""All settings of a workspace as nested plain values, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from continual_dml.errors import SettingsError, UnknownChoice
+from continual_dml.settings.cohort import CohortSettings
+from continual_dml.settings.measuring import EvaluationSettings, StreamSettings
+from continual_dml.settings.model import ModelSettings
+from continual_dml.settings.objective import ObjectiveWeights
+from continual_dml.settings.self_distillation import SelfDistillationSettings
+from continual_dml.settings.training import TrainingSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of a workspace; one section of ``cdml.toml`` each."""
+
+    model: ModelSettings = field(default_factory=ModelSettings)
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+    streams: StreamSettings = field(default_factory=StreamSettings)
+    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return nested plain values, ready for JSON or TOML (None values are left out)."""
+        return _without_none(asdict(self))
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Settings:
+        """Build settings from nested plain values.
+
+        Raises:
+            SettingsError: a section, a name or a value that cannot be.
+        """
+        built: Settings = _build(cls, values, "")
+        return built
+
+
+def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: _without_none(value) if isinstance(value, Mapping) else _plain(value)
+        for name, value in values.items()
+        if value is not None
+    }
+
+
+def _plain(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value
+
+
+_SECTIONS: dict[str, type] = {
+    "model": ModelSettings,
+    "training": TrainingSettings,
+    "streams": StreamSettings,
+    "evaluation": EvaluationSettings,
+    "objective": ObjectiveWeights,
+    "cohort": CohortSettings,
+    "self_distillation": SelfDistillationSettings,
+}
+
+
+def _build(target: type, values: Mapping[str, Any], where: str) -> Any:  # noqa: ANN401 - the target's own type
+    known = {item.name: item for item in fields(target)}
+    arguments: dict[str, Any] = {}
+    for name, value in values.items():
+        if name not in known:
+            raise UnknownChoice(f"setting in [{where or 'top'}]", name, known)
+        if name in _SECTIONS and isinstance(value, Mapping):
+            arguments[name] = _build(_SECTIONS[name], value, name)
+        else:
+            arguments[name] = tuple(value) if isinstance(value, list) else value
+    try:
+        return target(**arguments)
+    except TypeError as error:
+        raise SettingsError(f"a value in [{where or 'top'}] has the wrong type: {error}") from error

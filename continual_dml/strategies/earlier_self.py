@@ -1,0 +1,108 @@
+"""A network's earlier self as its teacher."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor
+
+from continual_dml.distillation.batch_diffusion import diffused_target
+from continual_dml.distillation.self_distillation import psd_target
+from continual_dml.embedding.embedder import Embedder
+from continual_dml.embedding.precision import Compute
+from continual_dml.settings import SelfDistillationSettings
+
+FEWEST_PERIODS = 4
+
+
+class EarlierSelf:
+    """Says how the network related the images of a batch one period ago.
+
+    A period is one pass over the task's images, or shorter where a task would otherwise have fewer than four
+    of them. The teacher is a ``snapshot`` from the end of the period before, which looks at the very view
+    that the student sees; or a ``memory`` of what the student said of each image when it saw it last before
+    that period ended, and of images not seen by then what it says now.
+
+    Source: Self-distillation with Online Diffusion on Batch Manifolds (arXiv 2211.07566); docs/methods.md.
+
+    Args:
+        model: the student.
+        settings: of the self-distillation.
+        steps: optimisation steps of the task.
+        pass_steps: steps that make one pass over the images.
+        images: N, how many images the task has.
+        compute: device and precision.
+    """
+
+    def __init__(
+        self,
+        model: Embedder,
+        settings: SelfDistillationSettings,
+        steps: int,
+        pass_steps: int,
+        images: int,
+        compute: Compute,
+    ) -> None:
+        self._model = model
+        self._settings = settings
+        self._compute = compute
+        self._period = settings.renew_steps or max(1, min(pass_steps, steps // FEWEST_PERIODS))
+        self._periods = -(-steps // self._period)
+        self._snapshot: Embedder | None = None
+        self._images = images
+        self._writing: Tensor | None = None
+        self._reading: Tensor | None = None
+
+    def ramp(self, step: int) -> float:
+        """Return e/E: how many periods of all have passed before ``step`` (from 0)."""
+        return (step // self._period) / self._periods
+
+    def relations(self, step: int, view: Tensor, rows: Tensor, embeddings: Tensor) -> Tensor | None:
+        """Return the target (B, B), rows summing to 1, or None in the first period.
+
+        Call it once for each step, in order.
+
+        Args:
+            step: from 0.
+            view: (B, 3, S, S) what the student sees.
+            rows: (B,) which images of the task these are.
+            embeddings: (B, D) what the student says of them.
+        """
+        if step and step % self._period == 0:
+            self._renew()
+        earlier = self._remembered(rows, embeddings.detach())
+        if step < self._period:
+            return None
+        knobs = self._settings
+        if self._snapshot is not None:
+            with torch.no_grad(), self._compute.autocast():
+                earlier = self._snapshot(view).embeddings
+        if knobs.kind == "psd":
+            return psd_target(earlier, knobs.temperature)
+        return diffused_target(
+            earlier,
+            knobs.temperature,
+            knobs.diffusion,
+            knobs.diffusion_temperature,
+            symmetric=knobs.symmetric,
+        )
+
+    def _renew(self) -> None:
+        if self._settings.teacher == "snapshot":
+            self._snapshot = copy.deepcopy(self._model).requires_grad_(False)
+        elif self._writing is not None:
+            self._reading = self._writing.clone()
+
+    def _remembered(self, rows: Tensor, embeddings: Tensor) -> Tensor:
+        """Return what is remembered of the images, then remember what is said of them now."""
+        if self._settings.teacher == "snapshot":
+            return embeddings
+        if self._writing is None:
+            empty = torch.zeros(self._images, embeddings.shape[1], device=embeddings.device)
+            self._writing = empty.to(embeddings.dtype)
+        self._writing[rows] = embeddings
+        if self._reading is None:
+            return embeddings
+        known = self._reading[rows]
+        return torch.where(known.any(dim=1, keepdim=True), known, embeddings)

@@ -1,0 +1,64 @@
+"""Peers: what the members of a cohort learn from each other."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from continual_dml.embedding.embedder import Embedder
+from continual_dml.embedding.precision import Compute
+from continual_dml.settings import CohortSettings
+
+
+class Peers:
+    """Gives each member the other members' embeddings of the batch, without gradient.
+
+    With a ``peer_decay`` above 0 peers are slow copies of the members (temporal diversity), which look at the
+    same view as their member does and follow it after each update::
+
+        g <- decay g + (1 - decay) f
+
+    Source: Diversified Mutual Learning for Deep Metric Learning (arXiv 2009.04170); docs/methods.md.
+
+    Args:
+        members: the networks that are trained.
+        settings: of the cohort.
+    """
+
+    def __init__(self, members: Sequence[Embedder], settings: CohortSettings) -> None:
+        self._members = list(members)
+        self._decay = settings.peer_decay
+        slow = self._decay > 0 and len(self._members) > 1 and settings.transfer > 0
+        self._slow = [copy.deepcopy(member).requires_grad_(False) for member in members] if slow else []
+
+    def of_each(
+        self, views: Sequence[Tensor], embeddings: Sequence[Tensor], compute: Compute
+    ) -> list[tuple[Tensor, ...]]:
+        """Return for each member the embeddings (B, D) of all other members.
+
+        Args:
+            views: (B, 3, S, S) what each member sees of the batch.
+            embeddings: (B, D) what each member says of it.
+            compute: device and precision.
+        """
+        if len(self._members) == 1:
+            return [()]
+        taught = [embedding.detach() for embedding in embeddings]
+        if self._slow:
+            with torch.no_grad(), compute.autocast():
+                taught = [slow(view).embeddings for slow, view in zip(self._slow, views, strict=True)]
+        return [
+            tuple(taught[other] for other in range(len(taught)) if other != own) for own in range(len(taught))
+        ]
+
+    @torch.no_grad()
+    def follow(self) -> None:
+        """Move the slow copies towards their members; call it after each update."""
+        for slow, member in zip(self._slow, self._members, strict=False):
+            for weight, live in zip(slow.parameters(), member.parameters(), strict=True):
+                weight.lerp_(live, 1 - self._decay)
+            for buffer, counted in zip(slow.buffers(), member.buffers(), strict=True):
+                buffer.copy_(counted)

@@ -1,0 +1,102 @@
+"""What one network keeps of a task, and what that is good for in the next one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from continual_dml.embedding.extract import Extracted
+from continual_dml.memory.class_statistics import ClassStatistics, measure_classes
+from continual_dml.memory.discriminant_head import fit_discriminant_head, unit_rows
+from continual_dml.memory.drift import DriftMaps, fit_drift
+from continual_dml.memory.virtual_features import virtual_embeddings
+from continual_dml.settings import Settings
+from continual_dml.strategies.heads import fit_reduction
+from continual_dml.strategies.members import Teachers
+from continual_dml.strategies.recipes import Recipe
+from continual_dml.strategies.state import Arrays, MemberState
+
+
+def first_memory(
+    weights: Arrays, seen: Extracted, labels: NDArray[np.int64], settings: Settings
+) -> MemberState:
+    """Return what a network keeps of its first task: ``seen`` of the images with ``labels`` (N,)."""
+    statistics = measure_classes(seen.features, seen.outputs, labels, task=0)
+    return _memory(weights, statistics, DriftMaps({}), settings)
+
+
+def next_memory(
+    memory: MemberState,
+    weights: Arrays,
+    seen: tuple[Extracted, Extracted],
+    labels: NDArray[np.int64],
+    *,
+    task: int,
+    previous_generation: int,
+    settings: Settings,
+) -> MemberState:
+    """Return what a network keeps after one more task.
+
+    Args:
+        memory: what it kept before.
+        weights: its weights now.
+        seen: the task's images as it saw them before and as it sees them now.
+        labels: (N,) of these images.
+        task: index of the task, from 0.
+        previous_generation: key of the drift map that the task adds.
+        settings: strengths of the maps and of the head.
+    """
+    before, after = seen
+    training = settings.training
+    drift = fit_drift(before.features, after.features, training.drift_strength)
+    outputs = fit_drift(before.outputs, after.outputs, training.output_drift_strength)
+    new = measure_classes(after.features, after.outputs, labels, task)
+    statistics = memory.statistics.moved(drift, outputs.map).merged(new)
+    maps = memory.drift.advanced(drift.map, previous_generation)
+    return _memory(weights, statistics, maps, settings)
+
+
+def teachers_from(memory: MemberState, before: Extracted, recipe: Recipe, tasks_learned: int) -> Teachers:
+    """Return what a network's earlier selves say of new images that it sees as ``before``."""
+    if not recipe.needs_old_outputs:
+        return Teachers()
+    statistics = memory.statistics
+    virtual: tuple[NDArray[np.float32], ...] = ()
+    if recipe.virtual:
+        earlier = sorted({int(task) for task in statistics.tasks} - {tasks_learned - 1})
+        virtual = tuple(
+            virtual_embeddings(before.outputs, statistics, task, guarded=recipe.guarded_virtual)
+            for task in earlier
+        )
+    means = unit_rows(statistics.output_means) if recipe.soft_labels else None
+    return Teachers(unit_rows(before.outputs), virtual, means)
+
+
+def reduction_for(members: Sequence[MemberState], settings: Settings) -> NDArray[np.float64] | None:
+    """Return how a cohort's embeddings side by side are reduced, or None where they are not.
+
+    Principal directions of the class means' embeddings, each class weighted by its images: nothing else of
+    earlier tasks is there to fit them on.
+    """
+    model = settings.model
+    if len(members) == 1 or model.ensemble != "pca":
+        return None
+    heads = [
+        member.live_head(
+            statistics_head=settings.training.uses_statistics_head, square_root=model.takes_square_root
+        )
+        for member in members
+    ]
+    means = [head(member.statistics.means) for head, member in zip(heads, members, strict=True)]
+    counts = members[0].statistics.counts
+    return fit_reduction(np.concatenate(means, axis=1), counts, model.embedding_dim)
+
+
+def _memory(
+    weights: Arrays, statistics: ClassStatistics, drift: DriftMaps, settings: Settings
+) -> MemberState:
+    shrinkage, dim = settings.training.head_shrinkage, settings.model.embedding_dim
+    head = fit_discriminant_head(statistics, shrinkage, dim)
+    return MemberState(dict(weights), head, statistics, drift)

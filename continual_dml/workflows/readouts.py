@@ -1,0 +1,119 @@
+"""The same learned stream, read out through either head and with old items treated in several ways."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from continual_dml.metrics.recall import RetrievalMetrics, retrieval_metrics
+
+MERGED, WITHIN, GROUP = "merged", "within", "group"
+SCOPES = (MERGED, WITHIN, GROUP)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Vectors:
+    """Unit vectors (N, D) with their category ids (N,)."""
+
+    vectors: NDArray[np.float32]
+    labels: NDArray[np.int64]
+
+
+@dataclass(slots=True, eq=False)
+class Readout:
+    """The retrieval metrics of one head and one kind of gallery, stage by stage.
+
+    ``head``: ``statistics`` or ``trained``; ``gallery``: how items of earlier tasks got into the live space:
+    ``reembedded`` from their images, ``projected`` by the drift maps, or ``sdc`` by semantic drift
+    compensation.
+    """
+
+    head: str
+    gallery: str
+    recall_at: Sequence[int]
+    recall: dict[str, dict[str, list[list[float | None]]]] = field(default_factory=dict)
+    map_at_r: dict[str, list[list[float | None]]] = field(default_factory=dict)
+    unseen: list[RetrievalMetrics | None] = field(default_factory=list)
+    nmi: list[float | None] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.recall = {scope: {str(k): [] for k in self.recall_at} for scope in SCOPES}
+        self.map_at_r = {scope: [] for scope in SCOPES}
+
+    def measure(
+        self, queries: Sequence[Vectors], gallery: Sequence[Vectors], unseen: RetrievalMetrics | None
+    ) -> None:
+        """Add the stage after which the tasks of ``queries`` and ``gallery`` (one entry each) are learned."""
+        everything = merged(gallery)
+        for scope in SCOPES:
+            results = [
+                _search(asked, everything if scope == MERGED else own, self.recall_at, scope)
+                for asked, own in zip(queries, gallery, strict=True)
+            ]
+            for k in self.recall_at:
+                row = [None if result is None else result.recall[k] for result in results]
+                self.recall[scope][str(k)].append(row)
+            self.map_at_r[scope].append([None if r is None else r.map_at_r for r in results])
+        self.unseen.append(unseen)
+
+    def skip(self, tasks: int) -> None:
+        """Add a stage of ``tasks`` tasks that was not measured."""
+        for scope in SCOPES:
+            for k in self.recall_at:
+                self.recall[scope][str(k)].append([None] * tasks)
+            self.map_at_r[scope].append([None] * tasks)
+        self.unseen.append(None)
+
+    def document(self) -> dict[str, Any]:
+        """Return everything as plain values."""
+        unseen = {
+            str(k): [None if stage is None else stage.recall[k] for stage in self.unseen]
+            for k in self.recall_at
+        }
+        return {
+            "head": self.head,
+            "gallery": self.gallery,
+            "recall": self.recall,
+            "map_at_r": self.map_at_r,
+            "unseen_recall": unseen,
+            "nmi": self.nmi,
+        }
+
+
+def search_among_themselves(items: Vectors, recall_at: Sequence[int]) -> RetrievalMetrics | None:
+    """Return the metrics of each item searched among all the others, or None where none has a match."""
+    if not len(items.labels):
+        return None
+    result = retrieval_metrics(
+        items.vectors, items.labels, items.vectors, items.labels, ks=tuple(recall_at), exclude_self=True
+    )
+    return result if result.queries else None
+
+
+def search_gallery(queries: Vectors, gallery: Vectors, recall_at: Sequence[int]) -> RetrievalMetrics | None:
+    """Return the metrics of queries among a gallery, or None where no query has a match."""
+    if not len(queries.labels) or not len(gallery.labels):
+        return None
+    result = retrieval_metrics(
+        queries.vectors, queries.labels, gallery.vectors, gallery.labels, ks=tuple(recall_at)
+    )
+    return result if result.queries else None
+
+
+def _search(
+    queries: Vectors, gallery: Vectors, recall_at: Sequence[int], scope: str
+) -> RetrievalMetrics | None:
+    if scope == GROUP:
+        return search_among_themselves(queries, recall_at)
+    return search_gallery(queries, gallery, recall_at)
+
+
+def merged(parts: Sequence[Vectors]) -> Vectors:
+    """Return all parts as one."""
+    return Vectors(
+        np.concatenate([part.vectors for part in parts]), np.concatenate([part.labels for part in parts])
+    )
