@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.documents import append_result, read_results, replace_tables
 from benchmarks.grocery_tables import render
 from cli.machine import environment
 from streams.splits import write_split
@@ -28,7 +29,7 @@ from streams.splits import write_split
 FIRST_TASK_CATEGORIES = 41
 LATER_TASKS = 4
 LATER_TASK_CATEGORIES = 10
-BEGIN, END = "<!-- grocery tables: begin -->", "<!-- grocery tables: end -->"
+TABLES = "grocery tables"
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def main() -> None:
     """Run the asked arms and seeds, or render what has been run."""
     options = _options()
     if options.render is not None:
-        replace_tables(options.render, render(_read(options.results)))
+        replace_tables(options.render, TABLES, render(read_results(options.results)))
         return
     with tempfile.TemporaryDirectory(prefix="cdml-grocery-") as scratch:
         with zipfile.ZipFile(options.data) as archive:
@@ -69,19 +70,9 @@ def main() -> None:
         for seed in options.seeds:
             for name in options.arms:
                 result = run(ARMS[name], seed, Path(scratch), options)
-                with options.results.open("a") as file:
-                    file.write(json.dumps(result) + "\n")
+                append_result(options.results, result)
                 summary = result["report"]["summary"]["1"]
                 print(name, "seed", seed, summary, f"{result['seconds']:.0f} s", flush=True)
-
-
-def replace_tables(document: Path, tables: str) -> None:
-    """Put ``tables`` between the two markers of a Markdown document."""
-    before, _, rest = document.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    if not after:
-        sys.exit(f"{document} has no lines {BEGIN} and {END} to put the tables between")
-    document.write_text(f"{before}{BEGIN}\n\n{tables}\n{END}{after}")
 
 
 def run(arm: Arm, seed: int, scratch: Path, options: argparse.Namespace) -> dict[str, object]:
@@ -136,10 +127,6 @@ def _cdml(home: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def _read(path: Path) -> list[dict[str, object]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
-
-
 def _options() -> argparse.Namespace:
     shared = Path(os.environ.get("CDML_TEST_DATA", "../shared"))
     parser = argparse.ArgumentParser(
@@ -156,9 +143,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--later-steps", type=int, default=80)
     parser.add_argument("--results", type=Path, default=Path("benchmarks/results/grocery.jsonl"))
     parser.add_argument("--render", type=Path, help="put the tables of --results into this document and stop")
-    options = parser.parse_args()
-    options.results.parent.mkdir(parents=True, exist_ok=True)
-    return options
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

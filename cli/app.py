@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from cli import options
+from cli.commands.benchmark import benchmark
 from cli.commands.demo import demo
 from cli.commands.ingest_task import ingest_task
 from cli.commands.init import init
@@ -60,6 +61,7 @@ app.command("report")(report)
 app.command("tasks")(tasks)
 app.command("status")(status)
 app.command("demo")(demo)
+app.command("benchmark")(benchmark)
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ def environment() -> dict[str, object]:
         "python": platform.python_version(),
         "processor": _processor(),
         "cores": os.cpu_count(),
+        **_accelerator(),
     }
 
 
@@ -36,6 +37,12 @@ def peak_memory_bytes() -> int | None:
         return None
     peak = next((line.split() for line in lines if line.startswith("VmHWM:")), None)
     return None if peak is None else int(peak[1]) * 1024
+
+
+def _accelerator() -> dict[str, str]:
+    import torch
+
+    return {"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {}
 
 
 def _processor() -> str:

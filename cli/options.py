@@ -10,12 +10,15 @@ import typer
 
 from continual_dml.settings import (
     DEVICES,
+    ENSEMBLES,
     FEATURE_MAPS,
     HEADS,
     LOSSES,
     METHODS,
     PRECISIONS,
     REFRESH_MODES,
+    SELF_DISTILLATION_TEACHERS,
+    SELF_DISTILLATIONS,
     TRIPLET_MINERS,
 )
 
@@ -84,6 +87,31 @@ FreezeBatchNorm = Annotated[
         autocompletion=_of("auto", "yes", "no"),
     ),
 ]
+Cohort = Annotated[
+    _Whole, typer.Option(metavar="M", help="Networks that learn together and answer together. Default 1.")
+]
+CohortBackbones = Annotated[
+    _Text,
+    typer.Option(
+        metavar="NAME,NAME,...",
+        help="Backbone of each member of the cohort but the first. Default: the same as the first.",
+    ),
+]
+CohortWeights = Annotated[
+    _Text,
+    typer.Option(
+        metavar="imagenet|FILE,...",
+        help="Where each member of the cohort but the first starts. Default: as --weights says.",
+    ),
+]
+Ensemble = Annotated[
+    _Text,
+    typer.Option(
+        help=f"How the members' embeddings become one. {_one_of(ENSEMBLES)} concatenated (the default) is M "
+        "times as long, pca is reduced to --embedding-dim.",
+        autocompletion=_of(*ENSEMBLES),
+    ),
+]
 
 TaskName = Annotated[_Text, typer.Option("--name", help="Name of the task. Default: the folder's name.")]
 Method = Annotated[
@@ -96,6 +124,41 @@ Loss = Annotated[_Text, typer.Option(help=_one_of(LOSSES), autocompletion=_of(*L
 Miner = Annotated[
     _Text,
     typer.Option(help=f"Of the triplet loss. {_one_of(TRIPLET_MINERS)}", autocompletion=_of(*TRIPLET_MINERS)),
+]
+SelfDistillation = Annotated[
+    _Text,
+    typer.Option(
+        help=f"Learn from what the network was a little earlier. {_one_of(SELF_DISTILLATIONS)} psd is plain, "
+        "obd with online batch diffusion. Default none.",
+        autocompletion=_of(*SELF_DISTILLATIONS),
+    ),
+]
+SelfDistillationWeight = Annotated[_Real, typer.Option(help="Weight that it reaches at the end of a task.")]
+SelfDistillationTeacher = Annotated[
+    _Text,
+    typer.Option(
+        help=f"{_one_of(SELF_DISTILLATION_TEACHERS)} snapshot is an earlier copy of the network, memory what "
+        "it said of the same images when it saw them last. Default snapshot.",
+        autocompletion=_of(*SELF_DISTILLATION_TEACHERS),
+    ),
+]
+BatchCategories = Annotated[_Whole, typer.Option(help="Categories in a batch. Default 15.")]
+ImagesPerCategory = Annotated[_Whole, typer.Option(help="Images of each category in a batch. Default 4.")]
+Averaging = Annotated[
+    bool | None,
+    typer.Option(
+        "--averaging/--no-averaging",
+        help="Average weights over tasks, where the method does so. Default: --averaging.",
+    ),
+]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="SECTION.NAME=VALUE",
+        help="Any other setting, such as objective.mutual=0, cohort.transfer=5 or "
+        "self_distillation.diffusion=0.5; repeatable, wins over the other options.",
+    ),
 ]
 Epochs = Annotated[_Real, typer.Option(help="Length of training, in passes over the task's images.")]
 Steps = Annotated[_Whole, typer.Option(help="Length of training, in optimisation steps.")]

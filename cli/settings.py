@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,9 +11,27 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from continual_dml.errors import SettingsError, UnknownChoice
 from continual_dml.settings import DEVICES, REFRESH_MODES, Settings
+from continual_dml.settings.changes import parse_change, with_change
 
 _LENGTHS = ("steps", "epochs")
-_TRAINING = (*_LENGTHS, "method", "head", "loss", "miner", "seed", "device", "learning_rate", "precision")
+_TRAINING = (
+    *_LENGTHS,
+    *("method", "head", "loss", "miner", "seed", "device", "learning_rate", "precision"),
+    *("batch_categories", "images_per_category", "averaging"),
+)
+_SELF_DISTILLATION = {
+    "self_distillation": "kind",
+    "self_distillation_weight": "weight",
+    "self_distillation_teacher": "teacher",
+}
+NOT_IN_AN_INGEST = {
+    "model": "the network stays as `cdml init` made it; make another workspace for another network"
+}
+NOT_IN_A_BENCHMARK = {
+    "training.method": "use --methods",
+    "training.seed": "use --seeds",
+    "model.pretrained": "use --weights",
+}
 _DEFAULT_REFRESH = "auto"
 
 
@@ -30,6 +48,10 @@ class Environment(BaseSettings):
     flip: bool | None = None
     feature_map: str | None = None
     freeze_batch_norm: str | None = None
+    cohort: int | None = None
+    cohort_backbones: str | None = None
+    cohort_weights: str | None = None
+    ensemble: str | None = None
     method: str | None = None
     head: str | None = None
     loss: str | None = None
@@ -43,6 +65,12 @@ class Environment(BaseSettings):
     precision: str | None = None
     query_fraction: float | None = None
     queries_per_category: int | None = None
+    self_distillation: str | None = None
+    self_distillation_weight: float | None = None
+    self_distillation_teacher: str | None = None
+    batch_categories: int | None = None
+    images_per_category: int | None = None
+    averaging: bool | None = None
 
 
 def read_environment() -> dict[str, Any]:
@@ -79,10 +107,35 @@ def task_settings(stored: Settings, options: Mapping[str, Any]) -> Settings:
     training = {name: options[name] for name in _TRAINING if name in options}
     if any(name in training for name in _LENGTHS):
         training = {**dict.fromkeys(_LENGTHS), **training}
+    inner = {field: options[name] for name, field in _SELF_DISTILLATION.items() if name in options}
+    if inner:
+        training["self_distillation"] = replace(stored.training.self_distillation, **inner)
     streams = {name: options[name] for name in ("query_fraction", "queries_per_category") if name in options}
     return replace(
         stored, training=replace(stored.training, **training), streams=replace(stored.streams, **streams)
     )
+
+
+def with_changes(settings: Settings, changes: Sequence[str], refused: Mapping[str, str]) -> Settings:
+    """Return the settings with the changes that ``--set`` asks for.
+
+    Args:
+        settings: that the changes are made to.
+        changes: each ``section.name=value``.
+        refused: why a section, or one setting of it, cannot be changed here.
+
+    Raises:
+        SettingsError: a change that is none, is refused, or has a value that cannot work.
+    """
+    for text in changes:
+        change = parse_change(text)
+        if change is None:
+            raise SettingsError(f"--set {text}: write section.name=value, for instance objective.mutual=0")
+        reason = refused.get(change.section) or refused.get(f"{change.section}.{change.name}")
+        if reason:
+            raise SettingsError(f"--set {text}: {reason}")
+        settings = with_change(settings, change)
+    return settings
 
 
 def refresh_mode(options: Mapping[str, Any]) -> str:
@@ -104,8 +157,18 @@ def workspace_settings(options: Mapping[str, Any]) -> Settings:
         SettingsError: a value that cannot work.
     """
     names = {"image_side": "image_side_pixels"}
-    chosen = ("backbone", "embedding_dim", "image_side", "feature_map", "freeze_batch_norm")
+    chosen = (
+        "backbone",
+        "embedding_dim",
+        "image_side",
+        "feature_map",
+        "freeze_batch_norm",
+        "cohort",
+        "ensemble",
+    )
     model = {names.get(name, name): options[name] for name in chosen if name in options}
+    if "cohort_backbones" in options:
+        model["cohort_backbones"] = listed("--cohort-backbones", options["cohort_backbones"])
     defaults = Settings()
     with_model = replace(
         defaults, model=replace(defaults.model, pretrained=options.get("weights") != "none", **model)
@@ -113,6 +176,49 @@ def workspace_settings(options: Mapping[str, Any]) -> Settings:
     if "flip" in options:
         with_model = replace(with_model, training=replace(with_model.training, flip=options["flip"]))
     return with_model
+
+
+_SMALL_PICTURES = {"glyphs", "omniglot"}
+
+
+def benchmark_settings(stream: str, options: Mapping[str, Any]) -> Settings:
+    """Return the settings of a comparison: as a new workspace's, with the options of an ingest over them.
+
+    Streams of written characters have a small network from scratch as their default, and no flips, because a
+    mirrored character is another one; photos are shown at 128 pixels.
+
+    Raises:
+        SettingsError: a value that cannot work, or a change that is made another way.
+    """
+    small = stream in _SMALL_PICTURES
+    own = {"backbone": "conv4", "weights": "none", "image_side": 32, "flip": False, "learning_rate": 3e-3}
+    chosen = {**(own if small else {"image_side": 128}), **options}
+    settings = task_settings(workspace_settings(chosen), chosen)
+    return with_changes(settings, chosen.get("changes", ()), NOT_IN_A_BENCHMARK)
+
+
+def listed(option: str, text: str) -> tuple[str, ...]:
+    """Return texts written with commas between them.
+
+    Raises:
+        SettingsError: one of them is empty.
+    """
+    parts = tuple(part.strip() for part in text.split(","))
+    if not all(parts):
+        raise SettingsError(f"{option} '{text}': a name is missing; write names with commas between them")
+    return parts
+
+
+def numbers(option: str, text: str) -> tuple[int, ...]:
+    """Return whole numbers written with commas between them.
+
+    Raises:
+        SettingsError: something else.
+    """
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise SettingsError(f"{option} {text}: write whole numbers with commas, such as 41,10,10") from error
 
 
 def compute_device(options: Mapping[str, Any]) -> str:

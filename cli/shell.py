@@ -29,6 +29,7 @@ class Shell:
         debug: whether errors show their traceback.
         exit_code: what the process ends with when nothing fails.
         published: the last generation that was published, for the message after an interrupt.
+        kept: what an interrupt leaves, where it is no generation.
     """
 
     workspace: Path | None = None
@@ -37,6 +38,7 @@ class Shell:
     debug: bool = False
     exit_code: int = 0
     published: int | None = None
+    kept: str | None = None
 
     @property
     def folder(self) -> Path:
@@ -94,7 +96,7 @@ def entered(
     except KeyboardInterrupt:
         shell.exit_code = INTERRUPTED
         done = "nothing" if shell.published is None else f"generation {shell.published}"
-        _report(shell, f"interrupted: {done} was published")
+        _report(shell, f"interrupted: {shell.kept or f'{done} was published'}")
     except Exception as error:  # noqa: BLE001 - the last line of defence; --debug shows all of it
         shell.exit_code = 1
         hint = "" if shell.debug else "; run again with --debug for the traceback"

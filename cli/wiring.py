@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,46 +67,33 @@ def open_workspace(folder: Path) -> Workspace:
 
 
 def create_workspace(
-    folder: Path, settings: Settings, database_url: str | None, weights: str | None
+    folder: Path,
+    settings: Settings,
+    database_url: str | None,
+    weights: str | None,
+    of_further: Sequence[str] = (),
 ) -> Workspace:
-    """Make a workspace, once its network could be built from its weights.
+    """Make a workspace, once its networks could be built from their weights.
 
     Args:
         folder: where the workspace will be.
         settings: of the workspace.
         database_url: of the catalogue, or None for SQLite.
         weights: ``none``, ``imagenet`` (may download), a file, or None for ImageNet from the cache folder.
+        of_further: the same for each further member of a cohort, see
+            :func:`cli.starting_weights.starting_weights`.
 
     Raises:
-        SettingsError: the network or the weights cannot be used.
+        SettingsError: a network or weights that cannot be used.
         WorkspaceError: the folder is taken.
     """
-    from continual_dml.embedding.backbones import backbone_names
-    from continual_dml.embedding.embedder import build_embedder
-    from continual_dml.errors import UnknownChoice
+    from cli.starting_weights import starting_weights
     from storage.tensor_files import render_tensors
     from storage.workspace import Workspace
 
-    if settings.model.backbone not in backbone_names():
-        raise UnknownChoice("backbone", settings.model.backbone, backbone_names())
-    tensors, note = _load_weights(settings.model.backbone, weights)
-    build_embedder(settings.model, tensors, seed=0)
-    content = None if tensors is None else render_tensors(tensors)
-    return Workspace.create(folder, settings, database_url, content, note)
-
-
-def _load_weights(
-    backbone: str, weights: str | None
-) -> tuple[dict[str, NDArray[Any]] | None, dict[str, Any]]:
-    from continual_dml.embedding.weights import imagenet_weights, read_weights_file, sha256_of
-
-    if weights == "none":
-        return None, {}
-    if weights is None or weights == "imagenet":
-        return imagenet_weights(backbone, download=weights == "imagenet"), {"source": "imagenet"}
-    path = Path(weights)
-    tensors = read_weights_file(path)
-    return tensors, {"source": path.name, "source_sha256": sha256_of(path)}
+    start = starting_weights(settings.model, weights, of_further)
+    content = None if start.tensors is None else render_tensors(start.tensors)
+    return Workspace.create(folder, settings, database_url, content, start.note)
 
 
 def image_reader(settings: Settings) -> ImageReader:

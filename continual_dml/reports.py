@@ -10,6 +10,10 @@ from continual_dml.records import Measurement, PartCount, TaskSummary
 
 SCHEMA_VERSION = 1
 Rows = list[list[float | None]]
+MEMBERS_DEFINITION = (
+    "Members: average Recall@1, merged gallery, of each network of the cohort alone, by its own head; the "
+    "other figures are those of the ensemble."
+)
 
 
 def build_report(
@@ -23,6 +27,7 @@ def build_report(
     seconds: Mapping[str, float],
     loss_terms: Mapping[str, float],
     method: str,
+    members: Sequence[Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Return the report of a new generation: the parent's matrices with one more row.
 
@@ -36,6 +41,7 @@ def build_report(
         seconds: time per stage of this task.
         loss_terms: last values of the loss terms.
         method: that learned the task.
+        members: figures of each network of a cohort alone, None where there is nothing to tell.
     """
     task_ids = [task.task_id for task in tasks]
     merged = _matrices(parent, measurements, "merged", task_ids, recall_at)
@@ -54,7 +60,8 @@ def build_report(
         ],
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "loss_terms": dict(loss_terms),
-        "definitions": dict(DEFINITIONS),
+        **({} if members is None else {"members": [dict(member) for member in members]}),
+        "definitions": {**DEFINITIONS, **({} if members is None else {"members": MEMBERS_DEFINITION})},
     }
 
 

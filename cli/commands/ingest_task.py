@@ -26,6 +26,13 @@ def ingest_task(
     epochs: options.Epochs = None,
     steps: options.Steps = None,
     learning_rate: options.LearningRate = None,
+    batch_categories: options.BatchCategories = None,
+    images_per_category: options.ImagesPerCategory = None,
+    averaging: options.Averaging = None,
+    self_distillation: options.SelfDistillation = None,
+    self_distillation_weight: options.SelfDistillationWeight = None,
+    self_distillation_teacher: options.SelfDistillationTeacher = None,
+    changes: options.Changes = None,
     refresh: options.Refresh = None,
     query_fraction: options.QueryFraction = None,
     queries_per_category: options.QueriesPerCategory = None,
@@ -41,8 +48,8 @@ def ingest_task(
     """Learn a folder of new categories.
 
     Trains on its images alone, refreshes the index, measures what was gained and forgotten, and publishes
-    all of it or nothing. Every option may also come from the environment (CDML_METHOD, CDML_STEPS, ...) or
-    from the workspace's cdml.toml; an option given here wins, then the environment.
+    all of it or nothing. Every option but --set may also come from the environment (CDML_METHOD,
+    CDML_STEPS, ...) or from the workspace's cdml.toml; an option given here wins, then the environment.
 
     Ends with 3 when it is done but files were left out.
     """
@@ -54,6 +61,13 @@ def ingest_task(
         "epochs": epochs,
         "steps": steps,
         "learning_rate": learning_rate,
+        "batch_categories": batch_categories,
+        "images_per_category": images_per_category,
+        "averaging": averaging,
+        "self_distillation": self_distillation,
+        "self_distillation_weight": self_distillation_weight,
+        "self_distillation_teacher": self_distillation_teacher,
+        "changes": changes,
         "refresh": refresh,
         "query_fraction": query_fraction,
         "queries_per_category": queries_per_category,
@@ -67,12 +81,14 @@ def ingest_task(
 
 def _ingest(shell: Shell, folder: Path, name: str | None, flags: dict[str, Any], dry_run: bool) -> None:
     from cli.render.progress import progress_listener
-    from cli.settings import merged_options, refresh_mode, task_settings
+    from cli.settings import NOT_IN_AN_INGEST, merged_options, refresh_mode, task_settings, with_changes
     from cli.wiring import IngestRequest, open_workspace, run_dry, run_ingest
 
     chosen = merged_options(flags)
     opened = open_workspace(shell.folder)
-    request = IngestRequest(folder, name, task_settings(opened.settings, chosen), refresh_mode(chosen))
+    settings = task_settings(opened.settings, chosen)
+    settings = with_changes(settings, chosen.get("changes", ()), NOT_IN_AN_INGEST)
+    request = IngestRequest(folder, name, settings, refresh_mode(chosen))
     if dry_run:
         with progress_listener(shell.quiet) as listener:
             plan, estimate = run_dry(request, opened, listener)

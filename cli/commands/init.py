@@ -19,6 +19,10 @@ def init(
     feature_map: options.FeatureMap = None,
     freeze_batch_norm: options.FreezeBatchNorm = None,
     flip: options.Flip = None,
+    cohort: options.Cohort = None,
+    cohort_backbones: options.CohortBackbones = None,
+    cohort_weights: options.CohortWeights = None,
+    ensemble: options.Ensemble = None,
     database_url: options.DatabaseUrl = None,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
@@ -27,7 +31,9 @@ def init(
 ) -> None:
     """Make a workspace.
 
-    Chooses the network and the weights that it starts from; both stay as they are for the workspace's life.
+    Chooses the network, or a cohort of networks, and the weights that it starts from; all of this stays as it
+    is for the workspace's life. With --cohort M an ingest takes M times as long, and a query is answered by
+    the ensemble.
     """
     flags: dict[str, Any] = {
         "backbone": backbone,
@@ -37,23 +43,19 @@ def init(
         "feature_map": feature_map,
         "freeze_batch_norm": freeze_batch_norm,
         "flip": flip,
+        "cohort": cohort,
+        "cohort_backbones": cohort_backbones,
+        "cohort_weights": cohort_weights,
+        "ensemble": ensemble,
         "database_url": database_url,
     }
     with entered(context, workspace, as_json, quiet, debug) as shell:
-        from cli.render.documents import init_document
-        from cli.settings import merged_options, workspace_settings
+        from cli.render.networks import show_init
+        from cli.settings import listed, merged_options, workspace_settings
         from cli.wiring import create_workspace
 
         chosen = merged_options(flags)
         settings = workspace_settings(chosen)
-        made = create_workspace(shell.folder, settings, chosen.get("database_url"), chosen.get("weights"))
-        if shell.as_json:
-            shell.emit_json(init_document(made))
-            return
-        source = made.weights_note.get("source", "none, it starts from scratch")
-        model = made.settings.model
-        shell.emit(
-            f"workspace {made.root}: {model.backbone}, weights {source}, "
-            f"{model.embedding_dim} numbers per image"
-        )
-        shell.note("next: cdml ingest-task FOLDER, where FOLDER holds one folder of images per category")
+        further = listed("--cohort-weights", chosen["cohort_weights"]) if "cohort_weights" in chosen else ()
+        url, start = chosen.get("database_url"), chosen.get("weights")
+        show_init(shell, create_workspace(shell.folder, settings, url, start, further))

@@ -35,7 +35,7 @@ def report(
 
 
 def _show(shell: Shell, found: dict[str, Any], k: int) -> None:
-    from cli.render.matrices import definitions, matrix_table, summary_table, without_positive
+    from cli.render.matrices import definitions, matrix_table, members_table, summary_table, without_positive
     from cli.render.tables import Table, rendered
     from continual_dml.errors import UnknownChoice
 
@@ -52,6 +52,9 @@ def _show(shell: Shell, found: dict[str, Any], k: int) -> None:
     ):
         shell.emit(rendered(matrix_table(title, rows, names)) + "\n")
     shell.emit(rendered(summary_table(found)) + "\n")
+    members = members_table(found)
+    if members is not None:
+        shell.emit(rendered(members) + "\n")
     parts = [[str(part["birth_generation"]), part["state"], str(part["items"])] for part in found["parts"]]
     shell.emit(rendered(Table("Gallery", ["embedded in generation", "state", "items"], parts)) + "\n")
     missing = without_positive(found)

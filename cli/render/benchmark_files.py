@@ -86,7 +86,10 @@ def write_file(path: Path, content: bytes) -> Path:
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(content)
+        with part.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())  # else a power cut could leave the new name with nothing in it
         part.replace(path)
     except OSError as error:
         reason = error.strerror or error

@@ -10,6 +10,7 @@ from continual_dml.reports import SCHEMA_VERSION, describe_task
 if TYPE_CHECKING:
     from cli.wiring import Answer, Hit, IngestOutcome
     from continual_dml.records import QuarantinedFile, TaskSummary
+    from continual_dml.settings import ModelSettings
     from continual_dml.workflows.estimate_ingest import IngestEstimate
     from continual_dml.workflows.plan_task import TaskPlan
     from storage.summary import StatusSummary
@@ -18,19 +19,37 @@ if TYPE_CHECKING:
 
 def init_document(workspace: Workspace) -> dict[str, Any]:
     """Return what ``cdml init`` made."""
+    model = workspace.settings.model
     return {
         "schema_version": SCHEMA_VERSION,
         "workspace": str(workspace.root),
         "database": workspace.database_label,
         "weights": dict(workspace.weights_note) or {"source": "none"},
         "settings": workspace.settings.as_dict(),
+        "cohort": {
+            "members": model.cohort,
+            "backbones": list(model.backbones),
+            "ensemble": model.ensemble,
+            "embedding_length": embedding_length(model),
+        },
     }
+
+
+def embedding_length(model: ModelSettings) -> int:
+    """Return how many numbers an image's embedding has.
+
+    >>> from continual_dml.settings import ModelSettings
+    >>> embedding_length(ModelSettings(cohort=2)), embedding_length(ModelSettings(cohort=2, ensemble="pca"))
+    (256, 128)
+    """
+    return model.embedding_dim * (model.cohort if model.ensemble == "concatenated" else 1)
 
 
 def ingest_document(outcome: IngestOutcome) -> dict[str, Any]:
     """Return what ``cdml ingest-task`` published: the row of the recall matrix that the task added."""
     report, task = outcome.result.report, outcome.result.task
     ids = [str(one["id"]) for one in report["tasks"]]
+    members = {"members": report["members"]} if "members" in report else {}
     return {
         "schema_version": SCHEMA_VERSION,
         "generation": outcome.result.generation.generation_id,
@@ -45,6 +64,7 @@ def ingest_document(outcome: IngestOutcome) -> dict[str, Any]:
         "recall_at_k": {
             k: dict(zip(ids, rows[-1], strict=True)) for k, rows in report["recall_at_k"].items()
         },
+        **members,
         "seconds": ingest_seconds(outcome),
     }
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cli.render.amounts import counted, seconds, share, size
 from cli.render.documents import category_counts, dry_run_document, ingest_document, ingest_seconds
-from cli.render.matrices import definitions, left_out, without_positive
+from cli.render.matrices import definitions, left_out, members_table, without_positive
 from cli.render.tables import Table, rendered
 
 if TYPE_CHECKING:
@@ -45,7 +45,11 @@ def show_ingest(shell: Shell, outcome: IngestOutcome) -> None:
     missing = without_positive(report)
     if missing:
         shell.emit(missing)
-    shell.emit("\n" + definitions(report, ("recall_at_k", "merged", "average", "forgetting")))
+    members = members_table(report)
+    if members is not None:
+        shell.emit("\n" + rendered(members))
+    shown = ["recall_at_k", "merged", "average", "forgetting", *([] if members is None else ["members"])]
+    shell.emit("\n" + definitions(report, shown))
 
 
 def show_dry_run(shell: Shell, plan: TaskPlan, estimate: IngestEstimate) -> None:

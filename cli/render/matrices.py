@@ -42,6 +42,21 @@ def summary_table(report: Mapping[str, Any]) -> Table:
     )
 
 
+def members_table(report: Mapping[str, Any]) -> Table | None:
+    """Return the average Recall@1 of each network of a cohort alone, or None where it is not known."""
+    if "members" not in report:
+        return None
+    rows = [
+        [f"member {one['member']} alone", one["backbone"], share(one["average_recall_at_1"])]
+        for one in report["members"]
+    ]
+    together = report["summary"].get("1", {}).get("average")
+    title = "Each network of the cohort alone, gallery of all tasks"
+    return Table(
+        title, ["", "backbone", "average Recall@1"], [*rows, ["ensemble", "", share(together)]], (len(rows),)
+    )
+
+
 def definitions(report: Mapping[str, Any], names: Sequence[str]) -> str:
     """Return the exact meaning of the numbers shown, one paragraph each."""
     return "\n".join(paragraph(report["definitions"][name]) for name in names)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 from continual_dml.errors import SettingsError, UnknownChoice
 from continual_dml.settings import METHODS, Settings
+from continual_dml.settings.changes import INSIDE_TRAINING, Change, parse_change, with_change
 
 PLUGIN_REFERENCES = ("ewc", "si", "mas")
 REPLAYING = ("replay", "joint")
 COMPARED = (*METHODS, *PLUGIN_REFERENCES, *REPLAYING)
-_INSIDE_TRAINING = ("objective", "cohort", "self_distillation")
+_SECTIONS = ("model", "training", *INSIDE_TRAINING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,52 +44,21 @@ def parse_variant(text: str, settings: Settings) -> Variant:
     >>> parse_variant("finetune+training.loss=triplet", Settings()).settings.training.loss
     'triplet'
     """
-    method, *changes = text.strip().split("+")
+    method, *changes = (part.strip() for part in text.split("+"))
     if method not in COMPARED:
         raise UnknownChoice("method", method, COMPARED)
     own = method if method in METHODS else "finetune"
-    changed = _changed(settings, "training", "method", own)
-    for change in changes:
-        name, equals, value = change.partition("=")
-        section, dot, field = name.strip().partition(".")
-        if not (equals and dot):
+    changed = with_change(settings, Change("training", "method", own))
+    for part in changes:
+        change = parse_change(part)
+        if change is None:
             raise SettingsError(
-                f"'{change}' in '{text}' is no change of a setting; write +section.name=value, "
+                f"'{part}' in '{text}' is no change of a setting; write +section.name=value, "
                 "for instance +objective.mutual=0"
             )
-        changed = _changed(changed, section, field, value.strip())
+        if (change.section, change.name) == ("training", "method"):
+            raise SettingsError(
+                f"'{part}' in '{text}' replaces the method; begin with '{change.text}' instead"
+            )
+        changed = with_change(changed, change, _SECTIONS)
     return Variant(method, text.strip(), changed)
-
-
-def _changed(settings: Settings, section: str, name: str, text: str) -> Settings:
-    if section in _INSIDE_TRAINING:
-        inner = _with(getattr(settings.training, section), section, name, text)
-        return replace(settings, training=replace(settings.training, **{section: inner}))
-    if section == "training":
-        return replace(settings, training=_with(settings.training, section, name, text))
-    if section == "model":
-        return replace(settings, model=_with(settings.model, section, name, text))
-    raise UnknownChoice("section", section, ("model", "training", *_INSIDE_TRAINING))
-
-
-def _with(target: Any, section: str, name: str, text: str) -> Any:  # noqa: ANN401 - a settings dataclass
-    simple = [item.name for item in fields(target) if not is_dataclass(getattr(target, item.name))]
-    if name not in simple:
-        raise UnknownChoice(f"setting in [{section}]", name, simple)
-    kind = next(str(item.type) for item in fields(target) if item.name == name)
-    return replace(target, **{name: _value(kind, f"{section}.{name}", text)})
-
-
-def _value(kind: str, where: str, text: str) -> bool | int | float | str | tuple[str, ...] | None:
-    if text == "none" and "None" in kind:
-        return None
-    try:
-        if kind.startswith("bool"):
-            return {"yes": True, "no": False, "true": True, "false": False}[text.lower()]
-        if kind.startswith("int"):
-            return int(text)
-        if kind.startswith("float"):
-            return float(text)
-    except (ValueError, KeyError) as error:
-        raise SettingsError(f"{where}={text}: this is no {kind.split(' ', maxsplit=1)[0]}") from error
-    return tuple(text.split("/")) if kind.startswith("tuple") else text

@@ -29,6 +29,7 @@ from continual_dml.strategies.learner import LearnedTask, Learner
 from continual_dml.strategies.state import LearnerState, group_names
 from continual_dml.workflows.embed_files import embed_files
 from continual_dml.workflows.evaluate import Labelled, measure_all
+from continual_dml.workflows.members_alone import members_alone
 from continual_dml.workflows.plan_task import TaskPlan
 from continual_dml.workflows.refresh_gallery import (
     LiveModel,
@@ -106,6 +107,8 @@ class _Ingest:
             ids = [task.task_id for task in tasks]
             recall_at = self.context.settings.evaluation.recall_at
             measurements = measure_all(ids, queries, gallery, recall_at)
+            settings, features = self.context.settings, self.query_features
+            members = members_alone(learned.state, settings, parts, gallery, queries, features)
         counts = [PartCount(part.birth_generation, part.state, len(part.ids)) for part in parts]
         with self.watch.stage("write"):
             self._write(learned.state, parts)
@@ -119,6 +122,7 @@ class _Ingest:
             seconds=self.watch.seconds(),
             loss_terms=learned.loss_terms,
             method=self.context.settings.training.method,
+            members=members,
         )
         self.draft.write_json("report.json", report)
         publication = Publication(
@@ -199,8 +203,9 @@ class _Ingest:
         records = self.plan.records(self.plan.query_rows)
         categories = [item.category_id for item in read] + [self.category_ids[r.category] for r in records]
         tasks = [item.task_id for item in read] + [self.draft.task_id] * len(records)
+        self.query_features = np.concatenate([old, side_by_side(seen)])
         return Labelled(
-            self.head(np.concatenate([old, side_by_side(seen)])),
+            self.head(self.query_features),
             np.array(categories, dtype=np.int64),
             np.array(tasks, dtype=np.int64),
         )

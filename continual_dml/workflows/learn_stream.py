@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -11,9 +10,9 @@ from numpy.typing import NDArray
 
 from continual_dml.embedding.extract import extract_each, side_by_side
 from continual_dml.embedding.precision import Compute
+from continual_dml.memory.discriminant_head import unit_rows
 from continual_dml.memory.semantic_drift import compensated
 from continual_dml.metrics.clustering import normalised_mutual_information
-from continual_dml.metrics.recall import RetrievalMetrics
 from continual_dml.ports import ProgressListener
 from continual_dml.records import LabelledImages, LearningStream
 from continual_dml.settings import Settings
@@ -22,7 +21,15 @@ from continual_dml.strategies.learner import LearnedTask
 from continual_dml.strategies.remembering import reduction_for
 from continual_dml.strategies.state import LearnerState
 from continual_dml.strategies.stream_learners import StreamLearner
-from continual_dml.workflows.readouts import Readout, Vectors, merged, search_among_themselves, search_gallery
+from continual_dml.workflows.readouts import (
+    NOTHING,
+    Readout,
+    Unseen,
+    Vectors,
+    merged,
+    search_among_themselves,
+    search_gallery,
+)
 
 Features = NDArray[np.float32]
 STATISTICS, TRAINED = "statistics", "trained"
@@ -127,8 +134,15 @@ class _Run:
         if len(self._born) == position + 1:
             galleries[PROJECTED] = lambda head: self._projected(position, learned.state, head)
             galleries[COMPENSATED] = lambda head: self._compensated(position, before, old_state, after, head)
+        heads = {kind: self._head(learned.state, kind) for kind in (STATISTICS, TRAINED)}
+        unseen = {kind: self._unseen(position, after, head) for kind, head in heads.items()}
         for readout in self.result.readouts:
-            self._fill(readout, position, after, learned.state, galleries)
+            kind = readout.head
+            if readout.gallery in galleries:
+                gallery = galleries[readout.gallery](heads[kind])
+                self._fill(readout, position, after, heads[kind], gallery, unseen[kind])
+            else:
+                readout.skip(position + 1)
 
     def finish(self, learner: StreamLearner) -> None:
         """Measure what only the last stage has: each member of a cohort alone, and the bytes kept."""
@@ -159,37 +173,33 @@ class _Run:
         readout: Readout,
         position: int,
         seen: _Look,
-        state: LearnerState,
-        galleries: dict[str, Callable[[Head], list[NDArray[np.float32]]]],
+        head: Head,
+        vectors: list[NDArray[np.float32]],
+        unseen: Unseen,
     ) -> None:
-        if readout.gallery not in galleries:
-            readout.skip(position + 1)
-            return
-        head, tasks = self._head(state, readout.head), self._stream.tasks[: position + 1]
-        vectors = galleries[readout.gallery](head)
+        tasks = self._stream.tasks[: position + 1]
         gallery = [Vectors(part, task.train.labels) for part, task in zip(vectors, tasks, strict=True)]
         queries = [
             Vectors(head(part), task.query.labels) for part, task in zip(seen.query, tasks, strict=False)
         ]
-        readout.measure(queries, gallery, self._unseen(position, seen, head))
-        if self._stream.unseen is not None and seen.unseen is not None and readout.gallery == REEMBEDDED:
-            seed = self._settings.training.seed
-            labels = self._stream.unseen.labels
-            readout.nmi.append(normalised_mutual_information(head(seen.unseen), labels, seed))
+        readout.measure(queries, gallery, unseen)
 
-    def _unseen(self, position: int, seen: _Look, head: Head) -> RetrievalMetrics | None:
-        """Search what was not trained on so far: the stream's own such images, else later tasks' ones."""
+    def _unseen(self, position: int, seen: _Look, head: Head) -> Unseen:
+        """Measure what was not trained on so far: the stream's own such images, else later tasks' ones."""
         ks = self._settings.evaluation.recall_at
         if self._stream.unseen is not None and seen.unseen is not None:
-            return search_among_themselves(Vectors(head(seen.unseen), self._stream.unseen.labels), ks)
+            items = Vectors(head(seen.unseen), self._stream.unseen.labels)
+            found, seed = search_among_themselves(items, ks), self._settings.training.seed
+            if found is None:
+                return NOTHING
+            return Unseen(found, normalised_mutual_information(items.vectors, items.labels, seed))
         later = range(position + 1, len(self._stream.tasks))
         if not later:
-            return None
+            return NOTHING
         tasks = self._stream.tasks
         gallery = merged([Vectors(head(seen.train[i]), tasks[i].train.labels) for i in later])
-        return search_gallery(
-            merged([Vectors(head(seen.query[i]), tasks[i].query.labels) for i in later]), gallery, ks
-        )
+        queries = merged([Vectors(head(seen.query[i]), tasks[i].query.labels) for i in later])
+        return Unseen(search_gallery(queries, gallery, ks))
 
     def _projected(self, position: int, state: LearnerState, head: Head) -> list[NDArray[np.float32]]:
         """Return the gallery of each task, carried from its birth without looking at an image again."""
@@ -208,7 +218,7 @@ class _Run:
         if before is not None and old_state is not None:
             old = self._head(old_state, TRAINED)(before.train[position])
             new = head(after.train[position])
-            self._moved = [_unit(compensated(part, old, new)) for part in self._moved]
+            self._moved = [unit_rows(compensated(part, old, new)) for part in self._moved]
         self._moved.append(head(self._born[position]))
         return self._moved
 
@@ -230,9 +240,3 @@ class _Run:
             found = search_gallery(Vectors(head(part[:, columns]), task.query.labels), gallery, (1,))
             recalls += [] if found is None else [found.recall[1]]
         return float(np.mean(recalls)) if recalls else None
-
-
-def _unit(vectors: NDArray[np.float64]) -> NDArray[np.float32]:
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit: NDArray[np.float32] = (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
-    return unit

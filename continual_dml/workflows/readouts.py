@@ -23,6 +23,20 @@ class Vectors:
     labels: NDArray[np.int64]
 
 
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """What a head makes of categories that were not trained on; None for what was not measured.
+
+    ``found``: retrieval among them; ``nmi``: normalised mutual information of their clusters and categories.
+    """
+
+    found: RetrievalMetrics | None = None
+    nmi: float | None = None
+
+
+NOTHING = Unseen()
+
+
 @dataclass(slots=True, eq=False)
 class Readout:
     """The retrieval metrics of one head and one kind of gallery, stage by stage.
@@ -35,17 +49,16 @@ class Readout:
     head: str
     gallery: str
     recall_at: Sequence[int]
-    recall: dict[str, dict[str, list[list[float | None]]]] = field(default_factory=dict)
-    map_at_r: dict[str, list[list[float | None]]] = field(default_factory=dict)
-    unseen: list[RetrievalMetrics | None] = field(default_factory=list)
-    nmi: list[float | None] = field(default_factory=list)
+    recall: dict[str, dict[str, list[list[float | None]]]] = field(init=False)
+    map_at_r: dict[str, list[list[float | None]]] = field(init=False)
+    unseen: list[Unseen] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
         self.recall = {scope: {str(k): [] for k in self.recall_at} for scope in SCOPES}
         self.map_at_r = {scope: [] for scope in SCOPES}
 
     def measure(
-        self, queries: Sequence[Vectors], gallery: Sequence[Vectors], unseen: RetrievalMetrics | None
+        self, queries: Sequence[Vectors], gallery: Sequence[Vectors], unseen: Unseen = NOTHING
     ) -> None:
         """Add the stage after which the tasks of ``queries`` and ``gallery`` (one entry each) are learned."""
         everything = merged(gallery)
@@ -66,12 +79,12 @@ class Readout:
             for k in self.recall_at:
                 self.recall[scope][str(k)].append([None] * tasks)
             self.map_at_r[scope].append([None] * tasks)
-        self.unseen.append(None)
+        self.unseen.append(NOTHING)
 
     def document(self) -> dict[str, Any]:
         """Return everything as plain values."""
         unseen = {
-            str(k): [None if stage is None else stage.recall[k] for stage in self.unseen]
+            str(k): [None if stage.found is None else stage.found.recall[k] for stage in self.unseen]
             for k in self.recall_at
         }
         return {
@@ -80,7 +93,7 @@ class Readout:
             "recall": self.recall,
             "map_at_r": self.map_at_r,
             "unseen_recall": unseen,
-            "nmi": self.nmi,
+            "nmi": [stage.nmi for stage in self.unseen],
         }
 
 

@@ -52,6 +52,11 @@ class StreamPreset:
     published: PublishedCounts | None = None
     render: Callable[[Path, int, int], None] | None = None
 
+    @property
+    def needs_data(self) -> bool:
+        """Whether there are data to get first."""
+        return self.render is None
+
 
 def check_published_counts(
     preset: StreamPreset, tasks: Sequence[FileGroup], unseen: Sequence[FoundFile]

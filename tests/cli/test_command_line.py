@@ -14,7 +14,8 @@ from cli.app import app
 from continual_dml import __version__
 
 ROOT = Path(cli.__file__).parent.parent
-COMMANDS = ["init", "ingest-task", "query", "report", "tasks", "status", "demo"]
+COMMANDS = ["init", "ingest-task", "query", "report", "tasks", "status", "demo", "benchmark"]
+WITHOUT_WORKSPACE = {"benchmark"}
 
 
 def test_the_commands_are_those_that_are_documented():
@@ -26,8 +27,9 @@ def test_every_command_has_help_and_a_line_in_the_readme(process, command):
     run = process(command, "--help")
 
     assert run.code == 0
-    for option in ("--workspace", "--json", "--quiet", "--debug"):
+    for option in ("--json", "--quiet", "--debug"):
         assert option in run.out
+    assert ("--workspace" in run.out) == (command not in WITHOUT_WORKSPACE)
     assert run.err == ""
     assert f"cdml {command}" in (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -59,7 +61,15 @@ def test_without_any_workspace_given_it_is_dot_cdml(process, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["frobnicate"], ["status", "--colour"], ["ingest-task"], ["query", "a.png", "-k", "0"]]
+    "arguments",
+    [
+        ["frobnicate"],
+        ["status", "--colour"],
+        ["ingest-task"],
+        ["query", "a.png", "-k", "0"],
+        ["benchmark", "glyphs", "--seeds", "0"],
+        ["init", "--cohort", "two"],
+    ],
 )
 def test_usage_errors_end_with_2_and_say_nothing_on_stdout(process, arguments):
     run = process(*arguments)

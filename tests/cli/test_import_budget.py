@@ -15,13 +15,29 @@ HEAVY = frozenset({
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["--version"], ["ingest-task", "--help"], ["query", "--help"], ["demo", "--help"]],
+    [
+        ["--help"],
+        ["--version"],
+        ["init", "--help"],
+        ["ingest-task", "--help"],
+        ["query", "--help"],
+        ["demo", "--help"],
+        ["benchmark", "--help"],
+    ],
 )
 def test_help_imports_nothing_heavy(process, arguments):
     run = process(*arguments)
 
     assert run.code == 0
     assert not HEAVY & run.modules
+
+
+def test_the_list_of_streams_is_there_without_torch(process):
+    run = process("benchmark", "--list")
+
+    assert run.code == 0
+    assert "glyphs: " in run.out
+    assert not {"torch", "torchvision", "avalanche", "faiss", "matplotlib", "sqlalchemy"} & run.modules
 
 
 @pytest.mark.parametrize("command", ["status", "tasks", "report"])

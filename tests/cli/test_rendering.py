@@ -7,14 +7,15 @@ import doctest
 import pytest
 
 import cli.render.amounts
+import cli.render.documents
 import cli.shell
-from cli.render.matrices import LEFT_OUT_SHOWN, left_out, matrix_table, without_positive
+from cli.render.matrices import LEFT_OUT_SHOWN, left_out, matrix_table, members_table, without_positive
 from cli.render.progress import BarListener, LineListener, progress_listener
 from cli.render.tables import Table, rendered
 from continual_dml.ports import SilentListener
 
 
-@pytest.mark.parametrize("module", [cli.render.amounts, cli.shell])
+@pytest.mark.parametrize("module", [cli.render.amounts, cli.render.documents, cli.shell])
 def test_the_examples_in_the_docstrings_hold(module):
     outcome = doctest.testmod(module)
 
@@ -47,6 +48,17 @@ def test_a_recall_matrix_is_a_lower_triangle_with_dashes_for_what_is_not_known()
     table = matrix_table("R", [[0.5], [None, 1.0]], ["a", "b"])
 
     assert table.rows == [["after a", "0.500", ""], ["after b", "-", "1.000"]]
+
+
+def test_members_of_a_cohort_stand_above_their_ensemble():
+    members = [{"member": m, "backbone": "conv4", "average_recall_at_1": r} for m, r in ((0, 0.5), (1, None))]
+
+    table = members_table({"members": members, "summary": {"1": {"average": 0.75}}})
+
+    assert table is not None
+    assert [row[0] for row in table.rows] == ["member 0 alone", "member 1 alone", "ensemble"]
+    assert [row[-1] for row in table.rows] == ["0.500", "-", "0.750"]
+    assert members_table({"summary": {}}) is None
 
 
 def test_a_long_quarantine_list_is_cut_and_says_so():

@@ -7,11 +7,16 @@ from dataclasses import replace
 import pytest
 
 from cli.settings import (
+    NOT_IN_AN_INGEST,
     Environment,
+    benchmark_settings,
     compute_device,
+    listed,
     merged_options,
+    numbers,
     refresh_mode,
     task_settings,
+    with_changes,
     workspace_settings,
 )
 from continual_dml.errors import SettingsError, UnknownChoice
@@ -100,3 +105,110 @@ def test_choices_outside_the_stored_settings_are_checked_too():
         refresh_mode({"refresh": "projct"})
     with pytest.raises(UnknownChoice, match="did you mean cuda"):
         compute_device({"device": "cude"})
+
+
+def test_self_distillation_and_batches_come_from_flags_and_variables(monkeypatch):
+    monkeypatch.setenv("CDML_SELF_DISTILLATION", "psd")
+    monkeypatch.setenv("CDML_SELF_DISTILLATION_WEIGHT", "50")
+    monkeypatch.setenv("CDML_AVERAGING", "false")
+    flags = {"self_distillation": "obd", "self_distillation_teacher": "memory", "batch_categories": 6}
+
+    training = task_settings(Settings(), merged_options(flags)).training
+
+    chosen = training.self_distillation
+    assert (chosen.kind, chosen.weight, chosen.teacher) == ("obd", 50.0, "memory")
+    assert (training.batch_categories, training.images_per_category, training.averaging) == (6, 4, False)
+
+
+def test_other_knobs_of_self_distillation_stay_as_the_workspace_has_them():
+    inner = replace(Settings().training.self_distillation, diffusion=0.7)
+
+    settings = task_settings(stored(self_distillation=inner), {"self_distillation": "obd"})
+
+    assert settings.training.self_distillation == replace(inner, kind="obd")
+
+
+def test_a_new_workspace_may_have_a_cohort(monkeypatch):
+    monkeypatch.setenv("CDML_COHORT", "3")
+    flags = {"backbone": "conv4", "cohort_backbones": "resnet18, vit_b_16", "ensemble": "pca"}
+
+    model = workspace_settings(merged_options(flags)).model
+
+    assert model.backbones == ("conv4", "resnet18", "vit_b_16")
+    assert (model.cohort, model.ensemble) == (3, "pca")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"cohort": 0}, "cohort is 0"),
+        ({"cohort": 17}, "cohort is 17"),
+        ({"cohort": 3, "cohort_backbones": "conv4"}, "1 further backbones for a cohort of 3"),
+        ({"cohort": 3, "cohort_backbones": "conv4,"}, "a name is missing"),
+        ({"cohort": 2, "ensemble": "sum"}, "unknown ensemble 'sum'"),
+    ],
+)
+def test_a_cohort_that_cannot_be_is_refused(options, words):
+    with pytest.raises(SettingsError, match=words):
+        workspace_settings(options)
+
+
+def test_set_reaches_every_section_and_the_last_change_wins():
+    changes = [
+        "objective.mutual=0",
+        "cohort.own_views=no",
+        "self_distillation.renew_steps=5",
+        "training.learning_rate=none",
+        "streams.query_fraction=0.5",
+        "evaluation.recall_at=1/10",
+        "objective.mutual = 2",
+    ]
+
+    changed = with_changes(stored(learning_rate=0.1), changes, NOT_IN_AN_INGEST)
+
+    training = changed.training
+    assert (training.objective.mutual, training.learning_rate) == (2.0, None)
+    assert (training.cohort.own_views, training.self_distillation.renew_steps) == (False, 5)
+    assert (changed.streams.query_fraction, changed.evaluation.recall_at) == (0.5, (1, 10))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("mutual=0", "write section.name=value"),
+        ("objective.mutual", "write section.name=value"),
+        ("objectiv.mutual=0", "did you mean objective"),
+        ("objective.mutal=0", "did you mean mutual"),
+        ("objective.mutual=much", "this is no float"),
+        ("objective.mutual=-1", "mutual is -1"),
+        ("cohort.own_views=maybe", "this is no bool"),
+        ("evaluation.recall_at=1,2", "this is no list such as 1/2/4"),
+        ("training.cohort=2", "unknown setting in .training."),
+        ("model.cohort=2", "make another workspace"),
+    ],
+)
+def test_a_change_that_cannot_be_says_what_is_wrong(text, words):
+    with pytest.raises(SettingsError, match=words):
+        with_changes(Settings(), [text], NOT_IN_AN_INGEST)
+
+
+@pytest.mark.parametrize("text", ["training.method=finetune", "training.seed=3", "model.pretrained=no"])
+def test_a_benchmark_has_options_of_its_own_for_what_all_runs_share(text):
+    with pytest.raises(SettingsError, match="use --"):
+        benchmark_settings("glyphs", {"changes": [text]})
+
+
+def test_written_characters_and_photos_have_other_defaults_that_options_replace():
+    small, photos = benchmark_settings("omniglot", {}), benchmark_settings("grocery", {"steps": 7})
+
+    assert (small.model.backbone, small.model.pretrained, small.training.flip) == ("conv4", False, False)
+    assert (photos.model.backbone, photos.model.image_side_pixels) == ("mobilenet_v2", 128)
+    assert photos.training.steps == 7
+    assert benchmark_settings("glyphs", {"image_side": 48}).model.image_side_pixels == 48
+    assert benchmark_settings("glyphs", {"changes": ["model.cohort=2"]}).model.cohort == 2
+
+
+def test_lists_are_written_with_commas():
+    assert (numbers("--sizes", "41,10"), listed("--x", "a, b")) == ((41, 10), ("a", "b"))
+    with pytest.raises(SettingsError, match="--sizes 41;10"):
+        numbers("--sizes", "41;10")

@@ -58,7 +58,7 @@ def test_moving_by_the_exact_drift_equals_measuring_in_the_new_space() -> None:
     random = np.random.default_rng(4)
     shift = AffineMap(random.normal(size=(3, 3)), random.normal(size=3))
     turn = AffineMap(random.normal(size=(2, 2)), random.normal(size=2))
-    moved = statistics.moved(DriftFit(shift, np.zeros((3, 3))), turn)
+    moved = statistics.moved(shift, DriftFit(shift, np.zeros((3, 3))), turn)
     again = measure_classes(
         shift(features).astype(np.float32), turn(outputs).astype(np.float32), labels, task=0
     )
@@ -72,8 +72,18 @@ def test_what_the_map_leaves_unexplained_widens_the_classes() -> None:
     statistics, features, _, _ = measured(5, [0, 0, 0, 0, 1, 1, 1, 1], task=0)
     noise = np.random.default_rng(6).normal(size=features.shape)
     fit = fit_drift(features, features + noise, strength=1e6)
-    moved = statistics.moved(fit, AffineMap.identity(2))
+    moved = statistics.moved(fit.map, fit, AffineMap.identity(2))
     assert np.trace(moved.scatter) > np.trace(statistics.scatter) + 0.5 * np.square(noise).sum()
+
+
+def test_means_and_the_spread_within_classes_are_carried_by_maps_of_their_own() -> None:
+    features = np.array([[-3.0, 0.0], [-1.0, 0.0], [1.0, 0.0], [3.0, 0.0]], dtype=np.float32)
+    statistics = measure_classes(features, features, np.array([0, 0, 1, 1]), task=0)
+    swapped = AffineMap(np.array([[0.0, 1.0], [1.0, 0.0]]), np.zeros(2))
+    stretched = DriftFit(AffineMap(3 * np.eye(2), np.zeros(2)), np.zeros((2, 2)))
+    moved = statistics.moved(swapped, stretched, AffineMap.identity(2))
+    assert moved.means.tolist() == [[0.0, -2.0], [0.0, 2.0]]
+    assert moved.scatter.tolist() == [[36.0, 0.0], [0.0, 0.0]], "9 times the 4 that it was"
 
 
 def test_the_bytes_kept_grow_with_classes_and_never_with_images() -> None:

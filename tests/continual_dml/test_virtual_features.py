@@ -96,7 +96,7 @@ def test_drift_chained_over_tasks_equals_direct_drift_from_birth() -> None:
     chained = statistics(born.tolist(), born.tolist(), [0, 0, 0])
     added_up, direct = np.zeros((3, 2)), AffineMap.identity(2)
     for step in steps:
-        moved = chained.moved(features, step)
+        moved = chained.moved(features.map, features, step)
         added_up += moved.output_means - chained.output_means
         chained, direct = moved, step.after(direct)
     at_once = statistics(direct(born).tolist(), born.tolist(), [0, 0, 0])
