@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from continual_dml.embedding.embedder import Embedder, build_embedder, restore_embedder
+from continual_dml.errors import GalleryError
 from continual_dml.settings import ModelSettings
 
 Weights = Mapping[str, NDArray[Any]]
@@ -28,8 +29,13 @@ def restore_members(settings: ModelSettings, weights: Sequence[Weights]) -> list
     """Return the networks that ``weights``, one mapping for each member, were taken from.
 
     Raises:
-        GalleryError: the weights belong to another network.
+        GalleryError: the weights belong to another network, or to another number of them.
     """
+    if len(weights) != settings.cohort:
+        raise GalleryError(
+            f"the stored state has {len(weights)} networks, the settings say cohort = {settings.cohort}; "
+            "was cdml.toml edited after `cdml init`?"
+        )
     return [restore_embedder(settings.of_member(member), own) for member, own in enumerate(weights)]
 
 

@@ -36,13 +36,20 @@ class ClassStatistics:
         """Number of images behind the statistics."""
         return int(self.counts.sum())
 
-    def moved(self, features: DriftFit, outputs: AffineMap) -> ClassStatistics:
-        """Return the statistics carried into the next model's spaces: m <- g(m), S <- A S A' + n R."""
-        matrix = features.map.matrix
-        scatter = matrix @ self.scatter @ matrix.T + self.total * features.residual
+    def moved(self, means: AffineMap, within: DriftFit, outputs: AffineMap) -> ClassStatistics:
+        """Return the statistics carried into the next model's spaces: m <- g(m), S <- A S A' + n R.
+
+        Args:
+            means: g, fitted to features as they are.
+            within: A and its residual R, fitted to differences from the class mean: what separates classes
+                and what varies within them move differently.
+            outputs: carries the mean outputs.
+        """
+        matrix = within.map.matrix
+        scatter = matrix @ self.scatter @ matrix.T + self.total * within.residual
         return replace(
             self,
-            means=features.map(self.means),
+            means=means(self.means),
             scatter=(scatter + scatter.T) / 2,
             output_means=outputs(self.output_means),
         )
@@ -115,6 +122,18 @@ def measure_classes(
         output_means=output_means,
         birth_outputs=output_means.copy(),
     )
+
+
+def centred_on_classes(features: NDArray[np.floating], labels: Ints) -> Floats:
+    """Return features (N, F) less the mean of their class.
+
+    >>> centred_on_classes(np.array([[1.0], [3.0], [7.0]]), np.array([0, 0, 1])).tolist()
+    [[-1.0], [1.0], [0.0]]
+    """
+    _, rows, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    wide = np.asarray(features, dtype=np.float64)
+    centred: Floats = wide - _class_means(wide, rows, counts)[rows]
+    return centred
 
 
 def _class_means(values: Floats, rows: NDArray[np.intp], counts: Ints) -> Floats:

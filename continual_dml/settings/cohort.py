@@ -27,7 +27,7 @@ class CohortSettings:
     penalty: str = "huber"
     mean_normalised: bool = False
     own_views: bool = True
-    peer_decay: float = 0.99
+    peer_decay: float = 0.0
     update_gap: int = 0
 
     def __post_init__(self) -> None:

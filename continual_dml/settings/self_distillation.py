@@ -17,9 +17,10 @@ class SelfDistillationSettings:
     ``weight`` is lambda, reached linearly at the end of a task; ``temperature`` is tau; ``diffusion`` is w
     and ``diffusion_temperature`` tau_d; ``symmetric`` normalises the diffused graph on both sides.
 
-    The teacher is renewed every ``renew_steps`` steps (None: once per pass over the images). A ``snapshot``
-    looks at the student's own view of the batch and costs a forward pass; a ``memory`` is what the student
-    itself said of the same images when it saw them last, which costs nothing.
+    The teacher is renewed every ``renew_steps`` steps (None: once per pass over the images, and at least
+    three times in a task); there is none before the first time. A ``snapshot`` looks at the student's own
+    view of the batch and costs a forward pass; a ``memory`` is what the student itself said of the same
+    images when it saw them last, which costs nothing.
     """
 
     kind: str = "none"

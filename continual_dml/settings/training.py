@@ -65,12 +65,14 @@ class TrainingSettings:
     flip: bool = True
     smallest_crop: float = 1.0
     averaging: bool = True
+    smallest_share: float = 0.0
+    fill_batches: bool = False
     objective: ObjectiveWeights = field(default_factory=ObjectiveWeights)
     cohort: CohortSettings = field(default_factory=CohortSettings)
     self_distillation: SelfDistillationSettings = field(default_factory=SelfDistillationSettings)
     head_shrinkage: float = 0.3
-    drift_strength: float = 10.0
-    output_drift_strength: float = 0.01
+    drift_strength: float | None = None
+    output_drift_strength: float | None = None
     precision: str = "auto"
     device: str = "auto"
     seed: int = 0
@@ -95,9 +97,12 @@ class TrainingSettings:
         between("head-learning-rate", self.head_learning_rate, 0.0, 1e9)
         between("weight-decay", self.weight_decay, 0.0, 1e3)
         between("head-shrinkage", self.head_shrinkage, 1e-6, 1e6)
-        between("drift-strength", self.drift_strength, 1e-9, 1e9)
-        between("output-drift-strength", self.output_drift_strength, 1e-9, 1e9)
+        for name in ("drift_strength", "output_drift_strength"):
+            strength = getattr(self, name)
+            if strength is not None:
+                between(name.replace("_", "-"), strength, 1e-9, 1e9)
         between("smallest-crop", self.smallest_crop, 0.05, 1.0)
+        between("smallest-share", self.smallest_share, 0.0, 1.0)
         between("seed", self.seed, 0, 2**63 - 1)
 
     def backbone_rate(self, *, pretrained: bool) -> float:

@@ -62,16 +62,32 @@ _SECTIONS: dict[str, type] = {
 }
 
 
+def _section(name: str, value: object, where: str) -> Any:  # noqa: ANN401 - the section's own type
+    if not isinstance(value, Mapping):
+        path = f"{where}.{name}" if where else name
+        raise SettingsError(f"{name} = {value!r}: this is a section; write its settings below [{path}]")
+    return _build(_SECTIONS[name], value, name)
+
+
+def _several(name: str, value: object, where: str) -> tuple[Any, ...]:
+    if not isinstance(value, list | tuple):
+        raise SettingsError(f"{name} = {value!r} in [{where}]: this takes several values; write [{value!r}]")
+    return tuple(value)
+
+
 def _build(target: type, values: Mapping[str, Any], where: str) -> Any:  # noqa: ANN401 - the target's own type
     known = {item.name: item for item in fields(target)}
     arguments: dict[str, Any] = {}
     for name, value in values.items():
         if name not in known:
             raise UnknownChoice(f"setting in [{where or 'top'}]", name, known)
-        if name in _SECTIONS and isinstance(value, Mapping):
-            arguments[name] = _build(_SECTIONS[name], value, name)
+        kind = str(known[name].type)
+        if name in _SECTIONS and kind == _SECTIONS[name].__name__:
+            arguments[name] = _section(name, value, where)
+        elif kind.startswith("tuple"):
+            arguments[name] = _several(name, value, where)
         else:
-            arguments[name] = tuple(value) if isinstance(value, list) else value
+            arguments[name] = value
     try:
         return target(**arguments)
     except TypeError as error:

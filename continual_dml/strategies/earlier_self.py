@@ -20,9 +20,12 @@ class EarlierSelf:
     """Says how the network related the images of a batch one period ago.
 
     A period is one pass over the task's images, or shorter where a task would otherwise have fewer than four
-    of them. The teacher is a ``snapshot`` from the end of the period before, which looks at the very view
-    that the student sees; or a ``memory`` of what the student said of each image when it saw it last before
-    that period ended, and of images not seen by then what it says now.
+    of them; with ``renew_steps`` it is that many steps, and a task that ends before has no teacher. A student
+    that is not updated at every step renews its teacher at its first step of a period.
+
+    The teacher is a ``snapshot`` from the end of the period before, which looks at the very view that the
+    student sees; or a ``memory`` of what the student said of each image when it saw it last before that
+    period ended, and of images not seen by then what it says now.
 
     Source: Self-distillation with Online Diffusion on Batch Manifolds (arXiv 2211.07566); docs/methods.md.
 
@@ -49,6 +52,7 @@ class EarlierSelf:
         self._compute = compute
         self._period = settings.renew_steps or max(1, min(pass_steps, steps // FEWEST_PERIODS))
         self._periods = -(-steps // self._period)
+        self._passed = 0
         self._snapshot: Embedder | None = None
         self._images = images
         self._writing: Tensor | None = None
@@ -61,7 +65,7 @@ class EarlierSelf:
     def relations(self, step: int, view: Tensor, rows: Tensor, embeddings: Tensor) -> Tensor | None:
         """Return the target (B, B), rows summing to 1, or None in the first period.
 
-        Call it once for each step, in order.
+        Call it in the order of the steps, once for each in which the student is updated.
 
         Args:
             step: from 0.
@@ -69,10 +73,11 @@ class EarlierSelf:
             rows: (B,) which images of the task these are.
             embeddings: (B, D) what the student says of them.
         """
-        if step and step % self._period == 0:
+        if step // self._period > self._passed:
+            self._passed = step // self._period
             self._renew()
         earlier = self._remembered(rows, embeddings.detach())
-        if step < self._period:
+        if not self._passed:
             return None
         knobs = self._settings
         if self._snapshot is not None:

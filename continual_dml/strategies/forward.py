@@ -53,14 +53,16 @@ class ForwardPass:
     def terms(self, step: int, rows: NDArray[np.intp]) -> dict[str, Tensor]:
         """Return the terms by name of step ``step`` (from 0) on the images ``rows`` (B,) of the task.
 
-        A member that is not updated in this step only serves as a peer.
+        A member that is not updated in this step only serves as a peer, and looks at nothing where it does
+        not. Its weights stay; statistics of batch norm count what it looks at.
         """
         labels = torch.from_numpy(self._job.images.labels[rows]).to(self._compute.device)
         views = self._views(rows)
         numbers = range(len(self._job.members))
         due = [number for number in numbers if self._job.is_due(number, step)]
+        looking = numbers if self.peers.are_members else due
         self._hooks.before_forward(views[0], labels)
-        embeddings = [self._embed(number, views[number], number in due) for number in numbers]
+        embeddings = {number: self._embed(number, views[number], number in due) for number in looking}
         embeddings[0] = self._hooks.after_forward(embeddings[0])
         peers = self.peers.of_each(views, embeddings, self._compute)
         terms = []

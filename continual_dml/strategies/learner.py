@@ -110,7 +110,8 @@ class Learner:
         weights = [embedder_state(embedder) for embedder in embedders]
         if recipe.averaging:
             pairs = zip(old_weights, weights, strict=True)
-            weights = [averaged(old, trained, state.tasks_learned) for old, trained in pairs]
+            smallest = self.settings.training.smallest_share
+            weights = [averaged(old, trained, state.tasks_learned, smallest) for old, trained in pairs]
             embedders = self._restored(weights)
         after = self._extract(embedders, images, "extracting features")
         renewed = self._renewed(state, own_before, after, weights, images, previous_generation)

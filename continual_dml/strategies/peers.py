@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -31,25 +31,33 @@ class Peers:
     def __init__(self, members: Sequence[Embedder], settings: CohortSettings) -> None:
         self._members = list(members)
         self._decay = settings.peer_decay
-        slow = self._decay > 0 and len(self._members) > 1 and settings.transfer > 0
+        self._teach = len(self._members) > 1 and settings.transfer > 0
+        slow = self._teach and self._decay > 0
         self._slow = [copy.deepcopy(member).requires_grad_(False) for member in members] if slow else []
 
+    @property
+    def are_members(self) -> bool:
+        """Whether the members themselves are the peers, so that each has to look at every batch."""
+        return self._teach and not self._slow
+
     def of_each(
-        self, views: Sequence[Tensor], embeddings: Sequence[Tensor], compute: Compute
+        self, views: Sequence[Tensor], embeddings: Mapping[int, Tensor], compute: Compute
     ) -> list[tuple[Tensor, ...]]:
-        """Return for each member the embeddings (B, D) of all other members.
+        """Return for each member the embeddings (B, D) of all other members; none where nothing is taught.
 
         Args:
             views: (B, 3, S, S) what each member sees of the batch.
-            embeddings: (B, D) what each member says of it.
+            embeddings: (B, D) what each member says of it, by its number; of all members where these
+                :attr:`are_members`.
             compute: device and precision.
         """
-        if len(self._members) == 1:
-            return [()]
-        taught = [embedding.detach() for embedding in embeddings]
+        if not self._teach:
+            return [() for _ in self._members]
         if self._slow:
             with torch.no_grad(), compute.autocast():
                 taught = [slow(view).embeddings for slow, view in zip(self._slow, views, strict=True)]
+        else:
+            taught = [embeddings[number].detach() for number in range(len(self._members))]
         return [
             tuple(taught[other] for other in range(len(taught)) if other != own) for own in range(len(taught))
         ]

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from continual_dml.embedding.extract import Extracted
-from continual_dml.memory.class_statistics import ClassStatistics, measure_classes
+from continual_dml.memory.class_statistics import ClassStatistics, centred_on_classes, measure_classes
 from continual_dml.memory.discriminant_head import fit_discriminant_head, unit_rows
-from continual_dml.memory.drift import DriftMaps, fit_drift
+from continual_dml.memory.drift import DriftFit, DriftMaps, fit_drift
+from continual_dml.memory.drift_strength import choose_drift_strength
 from continual_dml.memory.virtual_features import virtual_embeddings
 from continual_dml.settings import Settings
 from continual_dml.strategies.heads import fit_reduction
@@ -50,10 +51,16 @@ def next_memory(
     """
     before, after = seen
     training = settings.training
-    drift = fit_drift(before.features, after.features, training.drift_strength)
-    outputs = fit_drift(before.outputs, after.outputs, training.output_drift_strength)
+    drift = _drift(before.features, after.features, labels, training.drift_strength)
+    within = _drift(
+        centred_on_classes(before.features, labels),
+        centred_on_classes(after.features, labels),
+        labels,
+        training.drift_strength,
+    )
+    outputs = _drift(before.outputs, after.outputs, labels, training.output_drift_strength)
     new = measure_classes(after.features, after.outputs, labels, task)
-    statistics = memory.statistics.moved(drift, outputs.map).merged(new)
+    statistics = memory.statistics.moved(drift.map, within, outputs.map).merged(new)
     maps = memory.drift.advanced(drift.map, previous_generation)
     return _memory(weights, statistics, maps, settings)
 
@@ -92,6 +99,16 @@ def reduction_for(members: Sequence[MemberState], settings: Settings) -> NDArray
     means = [head(member.statistics.means) for head, member in zip(heads, members, strict=True)]
     counts = members[0].statistics.counts
     return fit_reduction(np.concatenate(means, axis=1), counts, model.embedding_dim)
+
+
+def _drift(
+    before: NDArray[np.floating],
+    after: NDArray[np.floating],
+    labels: NDArray[np.int64],
+    strength: float | None,
+) -> DriftFit:
+    chosen = choose_drift_strength(before, after, labels) if strength is None else strength
+    return fit_drift(before, after, chosen)
 
 
 def _memory(

@@ -65,7 +65,8 @@ class SequentialLearner:
 class JointLearner:
     """Waits for all tasks and learns them as one: the bound that keeps every image.
 
-    It takes as many steps as the tasks would have taken one by one. Breaks the no-replay rule.
+    Where the settings give a number of steps, it takes as many as the tasks would have taken one by one; else
+    as many as a task of all these images takes. Breaks the no-replay rule.
 
     Args:
         settings: of the model and the training.

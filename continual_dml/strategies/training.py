@@ -27,6 +27,15 @@ def train(
     Raises:
         NotFiniteLoss: a loss became NaN or infinite.
     """
+    devices = [compute.device] if compute.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):  # losses and layers such as dropout draw from these
+        torch.manual_seed(job.seed)
+        return _train(job, compute, listener, hooks or StepHooks())
+
+
+def _train(
+    job: TrainingJob, compute: Compute, listener: ProgressListener, hooks: StepHooks
+) -> dict[str, float]:
     networks = [[network.to(compute.device).train() for network in member.networks] for member in job.members]
     losses = _losses(job, compute)
     optimiser = make_optimiser(
@@ -40,17 +49,14 @@ def train(
         job.images.labels,
         job.steps(),
         job.settings.batch_categories,
-        job.settings.images_per_category,
+        job.images_per_category(),
         random,
     )
-    hooks = hooks or StepHooks()
     hooks.before_training(job, optimiser, losses[0][0])
     forward = ForwardPass(job, losses, compute, random, hooks)
     recent: list[dict[str, float]] = []
     for step, rows in enumerate(batches):
         terms = forward.terms(step, rows)
-        if not terms:  # no member is due
-            continue
         own = torch.stack(list(terms.values())).sum()
         loss = hooks.before_backward(own)
         if loss is not own:
@@ -74,12 +80,10 @@ def train(
 def _losses(job: TrainingJob, compute: Compute) -> list[list[nn.Module]]:
     """Return a metric loss for each network of each member; losses with weights draw them here."""
     class_ids = torch.from_numpy(np.unique(job.images.labels)).to(compute.device)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(job.seed)
-        return [
-            [
-                make_loss(job.settings, class_ids, network.projection.out_features).to(compute.device)
-                for network in member.networks
-            ]
-            for member in job.members
+    return [
+        [
+            make_loss(job.settings, class_ids, network.projection.out_features).to(compute.device)
+            for network in member.networks
         ]
+        for member in job.members
+    ]
