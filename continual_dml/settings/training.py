@@ -48,7 +48,10 @@ SCRATCH_RATE = 2e-3
 class TrainingSettings:
     """How one task is learned.
 
-    ``learning_rate`` is the backbone's; None takes 0.0001 for a pretrained and 0.002 for a random one.
+    ``smallest_share`` is the least that a task's training counts in the averaged weights; ``fill_batches``
+    takes more images of each category where few categories leave room in a batch. ``learning_rate`` is the
+    backbone's; None takes 0.0001 for a pretrained and 0.002 for a random one. ``drift_strength`` and
+    ``output_drift_strength`` hold drift maps back towards the identity; None chooses on held-out categories.
     """
 
     method: str = "mutual-distillation"
@@ -65,12 +68,12 @@ class TrainingSettings:
     flip: bool = True
     smallest_crop: float = 1.0
     averaging: bool = True
-    smallest_share: float = 0.0
+    smallest_share: float = 0.5
     fill_batches: bool = False
     objective: ObjectiveWeights = field(default_factory=ObjectiveWeights)
     cohort: CohortSettings = field(default_factory=CohortSettings)
     self_distillation: SelfDistillationSettings = field(default_factory=SelfDistillationSettings)
-    head_shrinkage: float = 0.3
+    head_shrinkage: float = 0.5
     drift_strength: float | None = None
     output_drift_strength: float | None = None
     precision: str = "auto"

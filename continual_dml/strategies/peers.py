@@ -64,9 +64,10 @@ class Peers:
 
     @torch.no_grad()
     def follow(self) -> None:
-        """Move the slow copies towards their members; call it after each update."""
+        """Move the slow copies towards their members; call it after each update.
+
+        Statistics of batch norm stay behind: while training it normalises by the batch, or they never move.
+        """
         for slow, member in zip(self._slow, self._members, strict=False):
             for weight, live in zip(slow.parameters(), member.parameters(), strict=True):
                 weight.lerp_(live, 1 - self._decay)
-            for buffer, counted in zip(slow.buffers(), member.buffers(), strict=True):
-                buffer.copy_(counted)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from continual_dml.embedding.extract import extract_each, side_by_side
 from continual_dml.embedding.precision import choose_compute
+from continual_dml.errors import SettingsError
 from continual_dml.pixels import SelectedRows
 from continual_dml.ports import Artefacts, Draft, ImageReader, ProgressListener, Store
 from continual_dml.records import (
@@ -89,6 +90,8 @@ class _Ingest:
         self.compute = choose_compute(context.settings.training.device, context.settings.training.precision)
         head = context.store.head()
         self.parent: Artefacts | None = context.store.open_generation(head) if head else None
+        if self.parent:
+            _check_same_model(self.parent.config, context.settings)
         self.parent_report: dict[str, Any] = self.parent.read_json("report.json") if self.parent else {}
         self.category_ids = context.store.category_ids()
         for offset, name in enumerate(plan.new_categories):
@@ -260,3 +263,13 @@ class _Ingest:
             NewItem(int(i), self.category_ids[r.category], r.role, r.content_hash, r.path)
             for i, r in zip(ids, self.plan.records(rows), strict=True)
         ]
+
+
+def _check_same_model(config: Mapping[str, Any], settings: Settings) -> None:
+    now = settings.as_dict()["model"]
+    for name, earlier in config["settings"]["model"].items():
+        if now.get(name) != earlier:
+            raise SettingsError(
+                f"the workspace was built with {name} {earlier}, and cdml.toml says {now.get(name)}: "
+                "the network is fixed at `cdml init`, set it back or make a new workspace"
+            )

@@ -74,7 +74,8 @@ def refresh_part(
     Args:
         part: items born in one earlier generation.
         mode: ``project`` carries features forward through the drift map and the live head, ``reembed`` opens
-            every image, ``auto`` opens those still there and projects the rest, ``keep`` does nothing.
+            every image, ``auto`` opens those still there and projects the rest, ``keep`` does
+            nothing where the weights moved.
         model: the live model.
         store: knows where the images are.
         reader: decodes them, and leaves out what is missing or has changed.
@@ -83,10 +84,9 @@ def refresh_part(
     Raises:
         GalleryError: ``reembed`` and an image is missing or has changed.
     """
-    if mode == "keep":
-        state = VectorState.STALE if model.moved else part.state
-        return replace(part, state=state), None
-    if mode == "project" or not model.moved:
+    if mode == "keep" and model.moved:
+        return replace(part, state=VectorState.STALE), None
+    if mode == "project" or not model.moved:  # features are exact where nothing moved; the head is always new
         return _projected(part, np.arange(len(part.ids)), model), None
     renewed, missing = _reembed(part, model, store, reader, listener)
     if mode == "reembed" and len(missing):
@@ -101,7 +101,8 @@ def refresh_part(
 def _projected(part: GalleryPart, rows: NDArray[np.int64], model: LiveModel) -> GalleryPart:
     features = part.features[rows]
     carried = model.state.carried(features, part.birth_generation)
-    state = VectorState.PROJECTED if model.moved else part.state
+    exact = not model.moved and part.state is VectorState.FRESH
+    state = VectorState.FRESH if exact else VectorState.PROJECTED
     return GalleryPart(part.birth_generation, state, part.ids[rows], features, model.head(carried))
 
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from continual_dml.memory.class_statistics import ClassStatistics, measure_classes
-from continual_dml.memory.discriminant_head import fit_discriminant_head, unit_rows
+from continual_dml.memory.discriminant_head import _running_mean, fit_discriminant_head, unit_rows
 
 
 def two_noisy_classes(
@@ -83,3 +83,53 @@ def test_unit_rows_leaves_a_zero_row_at_zero() -> None:
         [np.float32(0.6), np.float32(0.8)],
         [0.0, 0.0],
     ]
+
+
+def many_classes_of_few_images(seed: int) -> tuple[ClassStatistics, np.ndarray, np.ndarray, np.ndarray]:
+    """Sixty classes that differ in 4 of 40 dimensions: the statistics of half of the images, and the rest."""
+    random = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(60), 8)
+    centres = np.zeros((60, 40))
+    centres[:, :4] = 2.0 * random.normal(size=(60, 4))
+    features = (centres[labels] + random.normal(size=(len(labels), 40))).astype(np.float32)
+    learned = np.tile([True, False], len(labels) // 2)
+    statistics = measure_classes(features[learned], features[learned, :2], labels[learned], task=0)
+    return statistics, features, labels, learned
+
+
+def test_directions_that_separate_the_learned_classes_by_chance_alone_count_little() -> None:
+    statistics, *_ = many_classes_of_few_images(0)
+    head = fit_discriminant_head(statistics, shrinkage=1e-6, embedding_dim=40)
+    lengths = np.linalg.norm(head.projection, axis=0) / np.linalg.norm(head.projection[:, 0])
+    assert lengths[:3].min() > 0.8
+    assert lengths[10:].mean() < 0.4
+
+
+def test_weighing_directions_finds_more_of_what_was_not_seen_than_equal_weights() -> None:
+    gains = []
+    for seed in range(4):
+        statistics, features, labels, learned = many_classes_of_few_images(seed)
+        head = fit_discriminant_head(statistics, shrinkage=1e-6, embedding_dim=40)
+        equal = head.projection / np.maximum(np.linalg.norm(head.projection, axis=0), 1e-12)
+        recalls = []
+        for projection in (head.projection, equal):
+            vectors = unit_rows((features - head.centre) @ projection)
+            nearest = (vectors[~learned] @ vectors[learned].T).argmax(axis=1)
+            recalls.append(float((labels[learned][nearest] == labels[~learned]).mean()))
+        gains.append(recalls[0] - recalls[1])
+    assert min(gains) >= 0.0
+    assert np.mean(gains) > 0.05
+
+
+def test_with_few_classes_all_directions_count_the_same() -> None:
+    statistics, _, _ = two_noisy_classes(classes=9, dimension=12)
+    head = fit_discriminant_head(statistics, shrinkage=1e-9, embedding_dim=12)
+    within = head.projection.T @ (statistics.scatter / statistics.total) @ head.projection
+    assert np.allclose(within, np.eye(12), atol=1e-4)
+
+
+def test_the_running_mean_of_ranks_is_that_of_a_slow_loop() -> None:
+    values = np.random.default_rng(0).normal(size=20)
+    slow = [values[max(0, i - 4) : i + 5].mean() for i in range(20)]
+    assert np.allclose(_running_mean(values), slow)
+    assert _running_mean(values[:0]).shape == (0,)

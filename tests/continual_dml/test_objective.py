@@ -5,7 +5,13 @@ import torch
 from torch.nn.functional import normalize
 
 from continual_dml.errors import UnknownChoice
-from continual_dml.settings import METHODS, ObjectiveWeights, TrainingSettings
+from continual_dml.settings import (
+    METHODS,
+    CohortSettings,
+    ObjectiveWeights,
+    SelfDistillationSettings,
+    TrainingSettings,
+)
 from continual_dml.strategies.objective import Batch, objective
 from continual_dml.strategies.recipes import Recipe, recipe_for
 
@@ -72,3 +78,68 @@ def test_every_method_has_a_recipe_and_an_unknown_one_is_refused() -> None:
 
 def test_without_mutual_weight_no_specialist_is_trained() -> None:
     assert not recipe_for(TrainingSettings(objective=ObjectiveWeights(mutual=0.0))).specialist
+
+
+def slow_huber_of_distances(a: torch.Tensor, b: torch.Tensor) -> float:
+    total, pairs = 0.0, [(i, j) for i in range(len(a)) for j in range(len(a)) if i != j]
+    for i, j in pairs:
+        gap = abs(float((a[i] - a[j]).norm() - (b[i] - b[j]).norm()))
+        total += gap**2 / 2 if gap <= 1 else gap - 0.5
+    return total / len(pairs)
+
+
+def test_the_cohorts_term_is_the_ramped_sum_over_peers() -> None:
+    model, one, other = (unit(seed) for seed in range(3))
+    settings = TrainingSettings(cohort=CohortSettings(transfer=8.0))
+    batch = Batch(LABELS, model, peers=(one, other), cohort_ramp=0.25)
+    terms = objective(batch, Recipe(), settings, metric)
+    expected = slow_huber_of_distances(model, one) + slow_huber_of_distances(model, other)
+    assert set(terms) == {"metric", "cohort"}
+    assert float(terms["cohort"]) == pytest.approx(0.25 * 8.0 * expected, rel=1e-4)
+    without = TrainingSettings(cohort=CohortSettings(transfer=0.0))
+    assert set(objective(batch, Recipe(), without, metric)) == {"metric"}
+
+
+def test_the_cohorts_knobs_reach_its_term() -> None:
+    batch = Batch(LABELS, unit(0), peers=(unit(1),))
+    knobs = ({}, {"relation": "cosine"}, {"penalty": "l1"}, {"penalty": "l2"}, {"mean_normalised": True})
+    values = {
+        float(objective(batch, Recipe(), TrainingSettings(cohort=CohortSettings(**k)), metric)["cohort"])
+        for k in knobs
+    }
+    assert len(values) == len(knobs)
+
+
+def test_the_earlier_selfs_term_is_the_ramped_divergence_with_the_target_first() -> None:
+    model, target = unit(0), torch.softmax(3 * unit(1) @ unit(1).T, dim=1)
+    settings = TrainingSettings(
+        self_distillation=SelfDistillationSettings(kind="psd", weight=40.0, temperature=0.5)
+    )
+    batch = Batch(LABELS, model, earlier_relations=target, self_ramp=0.75)
+    terms = objective(batch, Recipe(), settings, metric)
+    divergence = 0.0
+    for goal, row in zip(target, model @ model.T / 0.5, strict=True):
+        own = torch.softmax(row, 0)
+        divergence += sum(float(q * torch.log(q / p)) for q, p in zip(goal, own, strict=True)) / len(model)
+    assert set(terms) == {"metric", "self_distillation"}
+    assert float(terms["self_distillation"]) == pytest.approx(0.75 * 40.0 * 0.5**2 * divergence, rel=1e-4)
+
+
+def test_peers_and_earlier_selves_get_no_gradient() -> None:
+    model, peer, earlier = (unit(seed).requires_grad_() for seed in range(3))
+    relations = torch.softmax(earlier @ earlier.T, dim=1)
+    batch = Batch(LABELS, model, peers=(peer,), earlier_relations=relations)
+    terms = objective(batch, Recipe(), SETTINGS, metric)
+    (terms["cohort"] + terms["self_distillation"]).backward()
+    assert model.grad is not None
+    assert model.grad.abs().sum() > 0
+    assert peer.grad is None
+    assert earlier.grad is None
+
+
+def test_soft_labels_need_classes_that_were_learned_before() -> None:
+    batch = Batch(LABELS, unit(0), old=unit(1))
+    recipe = Recipe(soft_labels=1.0, discrepancy=1.0)
+    assert set(objective(batch, recipe, SETTINGS, metric)) == {"metric", "discrepancy"}
+    learned = Batch(LABELS, unit(0), old=unit(1), old_class_means=unit(2))
+    assert set(objective(learned, recipe, SETTINGS, metric)) == {"metric", "soft_labels", "discrepancy"}

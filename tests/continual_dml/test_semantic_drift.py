@@ -57,7 +57,8 @@ def test_points_given_stay_as_they_are() -> None:
 
 
 @pytest.mark.parametrize(
-    ("points", "before", "after"), [((2, 3), (4, 3), (5, 3)), ((2, 2), (4, 3), (4, 3)), ((2, 3), (0, 3), (0, 3))]
+    ("points", "before", "after"),
+    [((2, 3), (4, 3), (5, 3)), ((2, 2), (4, 3), (4, 3)), ((2, 3), (0, 3), (0, 3))],
 )
 def test_shapes_that_do_not_fit_are_named(
     points: tuple[int, int], before: tuple[int, int], after: tuple[int, int]
