@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from continual_dml.errors import GalleryError, NotFiniteLoss
+from continual_dml.errors import GalleryError, NotFiniteLoss, SettingsError
+from continual_dml.memory.discriminant_head import DiscriminantHead
 from continual_dml.records import Generation, Role
 from continual_dml.strategies.learner import Learner
 from continual_dml.strategies.state import LearnerState, group_names
@@ -196,6 +197,32 @@ def test_a_frozen_model_leaves_every_item_fresh_without_opening_an_image(
     ingest(first, method="frozen")
     shutil.rmtree(first)
     assert states(ingest(task_folder(4), method="frozen"))["projected"] == 0
+
+
+@pytest.mark.parametrize("refresh", ["keep", "auto"])
+def test_where_no_weight_moved_old_vectors_still_get_the_new_head(
+    task_folder: Draw, ingest: Ingest, workspace: Workspace, refresh: str
+) -> None:
+    ingest(task_folder(0), method="frozen")
+    result = ingest(task_folder(4), method="frozen", refresh=refresh)
+    with WorkspaceReader(workspace) as reader:
+        features = reader.artefacts.read_tensors("items-00000001.safetensors")["features"]
+        vectors = reader.artefacts.read_tensors("vectors-00000001.safetensors")["vectors"]
+        head = reader.artefacts.read_tensors("head.safetensors")
+    live_head = DiscriminantHead(head["projection"], head["centre"])
+    np.testing.assert_allclose(vectors, live_head(features), atol=1e-5)
+    assert states(result)["stale"] == 0
+
+
+def test_a_network_that_was_edited_after_the_first_task_is_named(
+    task_folder: Draw, ingest: Ingest, workspace: Workspace
+) -> None:
+    before = ingest(task_folder(0)).generation
+    path = workspace.root / "cdml.toml"
+    path.write_text(path.read_text().replace("cohort = 1", "cohort = 2"))
+    with pytest.raises(SettingsError, match=r"built with cohort 1, and cdml\.toml says 2"):
+        ingest(task_folder(4), into=Workspace.open(workspace.root))
+    assert live(workspace) == before
 
 
 def live(workspace: Workspace) -> Generation:
