@@ -34,6 +34,7 @@ class BenchmarkRequest:
     first_steps: int | None
     weights: str | None
     validation: bool = False
+    best_test_epoch: bool = False
     sizes: tuple[int, ...] | None = None
     baseline: str | None = None
 

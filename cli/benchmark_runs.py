@@ -95,6 +95,7 @@ def asked(request: BenchmarkRequest, variant: Variant) -> dict[str, Any]:
         "stream": _where(request.stream),
         "sizes": request.sizes,
         "validation": request.validation,
+        "best_test_epoch": request.best_test_epoch,
         "first_steps": request.first_steps,
         "weights": Path(request.weights or "imagenet").name,
         "settings": variant.settings.as_dict(),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from cli.benchmark_request import BenchmarkRequest, planned_runs
 from cli.benchmark_runs import asked, claimed, is_done, read_run, run_file
 from cli.machine import environment, forget_peak_memory, peak_memory_bytes
+from continual_dml.errors import SettingsError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
     from continual_dml.ports import ProgressListener
     from continual_dml.records import LearningStream
     from continual_dml.settings import ModelSettings
+    from continual_dml.strategies.hooks import StepHooks
     from continual_dml.strategies.stream_learners import StreamLearner
     from continual_dml.strategies.variants import Variant
+    from continual_dml.workflows.best_epoch import BestEpoch
     from continual_dml.workflows.learn_stream import StreamResult
 
     Weights = dict[str, NDArray[np.generic]] | None
@@ -97,7 +100,8 @@ def _run(
     compute = choose_compute(training.device, training.precision)
     forget_peak_memory()
     begin = time.perf_counter()
-    learner = _learner(request, variant, stream, pretrained, compute, listener)
+    best_epoch = _best_epoch(request, stream, compute)
+    learner = _learner(request, variant, stream, pretrained, compute, listener, best_epoch)
     result = learn_stream(stream, learner, variant.settings, compute, listener)
     return {
         "schema_version": 1,
@@ -111,6 +115,7 @@ def _run(
         "settings": variant.settings.as_dict(),
         "environment": environment(),
         "peak_memory_bytes": peak_memory_bytes(),
+        "best_test_epoch": None if best_epoch is None else best_epoch.best,
         **_figures(result, time.perf_counter() - begin),
     }
 
@@ -164,6 +169,19 @@ def describe_stream(stream: LearningStream, validation: bool) -> dict[str, Any]:
     }
 
 
+def _best_epoch(request: BenchmarkRequest, stream: LearningStream, compute: Compute) -> BestEpoch | None:
+    if not request.best_test_epoch:
+        return None
+    if stream.unseen is None:
+        raise SettingsError(
+            f"--best-test-epoch: stream '{stream.name}' has no categories that no task trains on; "
+            "leave the option out"
+        )
+    from continual_dml.workflows.best_epoch import BestEpoch
+
+    return BestEpoch(stream.unseen, compute)
+
+
 def _learner(
     request: BenchmarkRequest,
     variant: Variant,
@@ -171,6 +189,7 @@ def _learner(
     pretrained: Weights,
     compute: Compute,
     listener: ProgressListener,
+    hooks: StepHooks | None,
 ) -> StreamLearner:
     from continual_dml.strategies.stream_learners import JointLearner, SequentialLearner
     from continual_dml.strategies.variants import PLUGIN_REFERENCES
@@ -182,4 +201,4 @@ def _learner(
         from continual_dml.strategies.avalanche_references import reference_learner
 
         return reference_learner(variant.method, settings, pretrained, compute, listener, first)
-    return SequentialLearner(settings, first, pretrained, compute, listener)
+    return SequentialLearner(settings, first, pretrained, compute, listener, hooks)

@@ -45,6 +45,13 @@ Validation = Annotated[
         help="Measure on training images that are held out, and on held-out training classes: for tuning.",
     ),
 ]
+BestTestEpoch = Annotated[
+    bool,
+    typer.Option(
+        "--best-test-epoch",
+        help="Measure unseen categories after each pass too and show the best, as papers do: optimistic.",
+    ),
+]
 Baseline = Annotated[str | None, typer.Option(help="Method that differences are taken to. Default: frozen.")]
 List = Annotated[
     bool, typer.Option("--list", help="Only say which streams have a name, and how to get their data.")
@@ -79,6 +86,7 @@ def benchmark(
     query_fraction: options.QueryFraction = None,
     queries_per_category: options.QueriesPerCategory = None,
     validation: Validation = False,
+    best_test_epoch: BestTestEpoch = False,
     baseline: Baseline = None,
     device: options.Device = None,
     precision: options.Precision = None,
@@ -139,6 +147,7 @@ def benchmark(
             first_steps=first_steps,
             weights=chosen.get("weights", None if settings.model.pretrained else "none"),
             validation=validation,
+            best_test_epoch=best_test_epoch,
             sizes=None if sizes is None else numbers("--sizes", sizes),
             baseline=baseline,
         )

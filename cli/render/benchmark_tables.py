@@ -101,6 +101,7 @@ def _retrieval(comparison: Comparison) -> list[Column]:
         _spread("R@1 within task", "within_recall_at_1"),
         _spread("forgetting within", "within_forgetting"),
         _spread("unseen R@1", "unseen_recall_at_1"),
+        _spread("best test epoch (optimistic)", "best_test_epoch"),
         _difference(f"R@1 less {comparison.baseline}", "recall_at_1"),
         _difference(f"unseen R@1 less {comparison.baseline}", "unseen_recall_at_1"),
         Column("gap closed", lambda row: spread_cell(row.gap_closed, 2)),
@@ -167,6 +168,7 @@ def _definitions(comparison: Comparison) -> str:
         "nmi": "nmi",
         "group": "group_recall_at_1",
         "unseen": "unseen_recall_at_1",
+        "best_test_epoch": "best_test_epoch",
         "members": "members_mean",
     }
     left_out = {

@@ -59,7 +59,7 @@ def _reading(run: RunDocument, readout: Mapping[str, Any]) -> Reading:
         head=readout["head"],
         gallery=readout["gallery"],
         matrix=matrix,
-        measures={**_retrieval(readout), **_cost(run), **_members(run)},
+        measures={**_retrieval(readout), **_best_epoch(run, readout), **_cost(run), **_members(run)},
     )
 
 
@@ -83,6 +83,12 @@ def _retrieval(readout: Mapping[str, Any]) -> dict[str, float | None]:
         measures[f"unseen_recall_at_{k}"] = mean_of_known(stages)
     measures["nmi"] = mean_of_known(readout.get("nmi") or [])
     return measures
+
+
+def _best_epoch(run: RunDocument, readout: Mapping[str, Any]) -> dict[str, float | None]:
+    """Return the best test epoch's Recall@1 of unseen categories, which was measured by the trained head."""
+    its_own = readout["head"] == "trained" and readout["gallery"] == "reembedded"
+    return {"best_test_epoch": run.get("best_test_epoch")} if its_own else {}
 
 
 def _cost(run: RunDocument) -> dict[str, float | None]:

@@ -14,6 +14,7 @@ from continual_dml.pixels import JoinedRows
 from continual_dml.ports import ProgressListener
 from continual_dml.records import Experience, LabelledImages
 from continual_dml.settings import Settings
+from continual_dml.strategies.hooks import StepHooks
 from continual_dml.strategies.learner import LearnedTask, Learner
 from continual_dml.strategies.state import LearnerState
 
@@ -38,6 +39,7 @@ class SequentialLearner:
         pretrained: backbone weights or None.
         compute: device and precision.
         listener: told of the progress.
+        hooks: called around each optimisation step.
     """
 
     extra_bytes = 0
@@ -49,7 +51,9 @@ class SequentialLearner:
         pretrained: Mapping[str, NDArray[Any]] | None,
         compute: Compute,
         listener: ProgressListener,
+        hooks: StepHooks | None = None,
     ) -> None:
+        self._hooks = hooks
         self._later = Learner(settings, pretrained, compute, listener)
         self._first = replace(self._later, settings=with_steps(settings, first_steps))
         self._state: LearnerState | None = None
@@ -57,7 +61,7 @@ class SequentialLearner:
     def learn(self, position: int, experience: Experience) -> LearnedTask:
         """Learn the images of one task."""
         learner = self._first if self._state is None else self._later
-        learned = learner.learn(experience.name, experience.train, self._state, position - 1)
+        learned = learner.learn(experience.name, experience.train, self._state, position - 1, self._hooks)
         self._state = learned.state
         return learned
 

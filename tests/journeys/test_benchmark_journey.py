@@ -207,3 +207,20 @@ def test_an_interrupt_keeps_finished_runs_and_the_same_command_goes_on(cdml, str
     assert not list((tmp_path / "out").rglob("*.part"))
     assert json.loads(cdml(*[a.replace("=3000", "=2") for a in arguments], "--json").out)["rows"]
     assert run_files(tmp_path / "out")["frozen-seed0.json"] == before["frozen-seed0.json"]
+
+
+def test_the_best_test_epoch_stands_beside_the_last_one_and_is_called_optimistic(benchmark, tmp_path):
+    run = benchmark(
+        "--methods", "finetune", "--seeds", "1", "--validation", "--best-test-epoch", "--steps", "9"
+    )
+
+    assert run.code == 0, run.err
+    document = json.loads((tmp_path / "out" / "runs" / "finetune-seed0.json").read_text())
+    assert 0.0 <= document["best_test_epoch"] <= 1.0
+    assert "best test epoch (optimistic)" in run.out
+
+
+def test_without_unseen_categories_there_is_no_best_test_epoch(benchmark):
+    line = only_error(benchmark("--methods", "finetune", "--seeds", "1", "--best-test-epoch"), 2)
+
+    assert "has no categories that no task trains on" in line
