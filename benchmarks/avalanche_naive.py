@@ -127,17 +127,21 @@ class _SameTraining(SupervisedPlugin):  # type: ignore[misc]
 
     def _batches(self, images: LabelledImages, task: int) -> Iterator[list[torch.Tensor]]:
         training, side = self._settings.training, self._settings.model.image_side_pixels
-        random = np.random.default_rng(self._seeds[task])
+        of_batches, of_views = np.random.default_rng(self._seeds[task]).spawn(2)
         drawn = balanced_batches(
-            images.labels, self._steps[task], training.batch_categories, training.images_per_category, random
+            images.labels,
+            self._steps[task],
+            training.batch_categories,
+            training.images_per_category,
+            of_batches,
         )
         for rows in drawn:
             view = training_views(
-                images.pixels[rows],
+                torch.from_numpy(images.pixels[rows]),
                 side,
                 flip=training.flip,
                 smallest_crop=training.smallest_crop,
-                random=random,
+                random=of_views,
                 device=torch.device("cpu"),
             )
             labels = torch.from_numpy(images.labels[rows])

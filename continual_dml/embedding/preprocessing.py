@@ -18,7 +18,7 @@ def centre_crop(pixels: NDArray[np.uint8], side: int) -> torch.Tensor:
 
 
 def training_views(
-    pixels: NDArray[np.uint8],
+    pixels: torch.Tensor,
     side: int,
     *,
     flip: bool,
@@ -31,7 +31,7 @@ def training_views(
     Windows are no larger than ``side``, so that scaling never shrinks and needs no smoothing.
 
     Args:
-        pixels: stored squares (B, S, S, 3).
+        pixels: stored squares (B, S, S, 3) uint8.
         side: of the returned images (B, 3, side, side).
         flip: whether a mirrored image shows the same category.
         smallest_crop: side of the smallest window as a share of ``side``; 1 only shifts the window.
@@ -52,7 +52,7 @@ def training_views(
     grid = functional.affine_grid(
         torch.from_numpy(window_of).float().to(device), [count, 3, side, side], align_corners=False
     )
-    squares = normalised(torch.from_numpy(pixels), device)
+    squares = normalised(pixels, device)
     views = functional.grid_sample(squares, grid, padding_mode="border", align_corners=False)
     return views.contiguous(memory_format=torch.channels_last)
 

@@ -17,6 +17,7 @@ from continual_dml.strategies.job import TrainingJob
 from continual_dml.strategies.members import Member
 from continual_dml.strategies.objective import Batch, objective
 from continual_dml.strategies.peers import Peers
+from continual_dml.strategies.prefetch import PixelBatch
 
 
 class ForwardPass:
@@ -50,14 +51,15 @@ class ForwardPass:
             _on_device(member.teachers.class_means, compute.device) for member in job.members
         ]
 
-    def terms(self, step: int, rows: NDArray[np.intp]) -> dict[str, Tensor]:
-        """Return the terms by name of step ``step`` (from 0) on the images ``rows`` (B,) of the task.
+    def terms(self, step: int, images: PixelBatch) -> dict[str, Tensor]:
+        """Return the terms by name of step ``step`` (from 0) on some images of the task.
 
         A member that is not updated in this step only serves as a peer, and looks at nothing where it does
         not. Its weights stay; statistics of batch norm count what it looks at.
         """
+        rows = images.rows
         labels = torch.from_numpy(self._job.images.labels[rows]).to(self._compute.device)
-        views = self._views(rows)
+        views = self._views(images.pixels)
         numbers = range(len(self._job.members))
         due = [number for number in numbers if self._job.is_due(number, step)]
         looking = numbers if self.peers.are_members else due
@@ -73,11 +75,10 @@ class ForwardPass:
             terms.append(objective(batch, self._job.recipe, self._job.settings, losses[0], specialist_loss))
         return _summed(terms)
 
-    def _views(self, rows: NDArray[np.intp]) -> list[Tensor]:
+    def _views(self, pixels: Tensor) -> list[Tensor]:
         """Return what each member sees: a crop of its own, or the same one for all."""
         job = self._job
         own = job.settings.cohort.own_views
-        pixels = job.images.pixels[rows]
         views: list[Tensor] = []
         for member in job.members:
             if views and not own:

@@ -16,6 +16,7 @@ from continual_dml.strategies.forward import ForwardPass
 from continual_dml.strategies.hooks import StepHooks
 from continual_dml.strategies.job import TrainingJob
 from continual_dml.strategies.optimiser import make_optimiser, make_schedule
+from continual_dml.strategies.prefetch import prefetched
 from continual_dml.strategies.sampling import balanced_batches
 
 
@@ -44,19 +45,21 @@ def _train(
         job.settings,
     )
     schedule = make_schedule(optimiser, job.steps())
-    random = np.random.default_rng(job.seed)
+    # Of their own each, so that what a method sees of an image never decides which images it sees.
+    of_batches, of_views = np.random.default_rng(job.seed).spawn(2)
     batches = balanced_batches(
         job.images.labels,
         job.steps(),
         job.settings.batch_categories,
         job.images_per_category(),
-        random,
+        of_batches,
     )
     hooks.before_training(job, optimiser, losses[0][0])
-    forward = ForwardPass(job, losses, compute, random, hooks)
+    forward = ForwardPass(job, losses, compute, of_views, hooks)
     recent: list[dict[str, float]] = []
-    for step, rows in enumerate(batches):
-        terms = forward.terms(step, rows)
+    pin = compute.device.type == "cuda"
+    for step, images in enumerate(prefetched(batches, job.images.pixels, pin=pin)):
+        terms = forward.terms(step, images)
         own = torch.stack(list(terms.values())).sum()
         loss = hooks.before_backward(own)
         if loss is not own:

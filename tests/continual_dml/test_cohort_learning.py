@@ -26,6 +26,7 @@ from continual_dml.strategies.forward import ForwardPass
 from continual_dml.strategies.hooks import StepHooks
 from continual_dml.strategies.job import TrainingJob
 from continual_dml.strategies.members import Member
+from continual_dml.strategies.prefetch import PixelBatch
 from continual_dml.strategies.recipes import Recipe
 from continual_dml.strategies.training import train
 
@@ -185,7 +186,8 @@ def terms_of(settings: CohortSettings, steps: int) -> list[float]:
         member.model.train()
     forward = ForwardPass(work, losses, CPU, np.random.default_rng(0), StepHooks())
     rows = np.arange(len(LABELS))
-    return [float(forward.terms(step, rows)["cohort"].detach()) for step in range(steps)]
+    images = PixelBatch(rows, torch.from_numpy(work.images.pixels[rows]))
+    return [float(forward.terms(step, images)["cohort"].detach()) for step in range(steps)]
 
 
 class _Nothing(nn.Module):

@@ -93,7 +93,7 @@ def test_the_centre_crop_is_the_middle() -> None:
 def views_of(pixels: np.ndarray, side: int, flip: bool, smallest_crop: float) -> np.ndarray:
     """Return training views (B, side, side, 3) with the normalisation taken back."""
     views = training_views(
-        pixels,
+        torch.from_numpy(pixels),
         side,
         flip=flip,
         smallest_crop=smallest_crop,
