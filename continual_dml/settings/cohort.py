@@ -21,7 +21,7 @@ class CohortSettings:
     Member m is updated every 1 + m ``update_gap`` steps: 0 updates all of them at every step.
     """
 
-    transfer: float = 10.0
+    transfer: float = 1.0
     ramp: float = 0.2
     relation: str = "distance"
     penalty: str = "huber"

@@ -24,7 +24,7 @@ class SelfDistillationSettings:
     """
 
     kind: str = "none"
-    weight: float = 200.0
+    weight: float = 20.0
     temperature: float = 1.0
     diffusion: float = 0.3
     diffusion_temperature: float = 1.0

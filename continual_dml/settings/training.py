@@ -48,9 +48,8 @@ SCRATCH_RATE = 2e-3
 class TrainingSettings:
     """How one task is learned.
 
-    ``smallest_share`` is the least that a task's training counts in the averaged weights; ``fill_batches``
-    takes more images of each category where few categories leave room in a batch. ``learning_rate`` is the
-    backbone's; None takes 0.0001 for a pretrained and 0.002 for a random one. ``drift_strength`` and
+    ``smallest_share`` is the least that a task's training counts in the averaged weights. ``learning_rate``
+    is the backbone's; None takes 0.0001 for a pretrained and 0.002 for a random one. ``drift_strength`` and
     ``output_drift_strength`` hold drift maps back towards the identity; None chooses on held-out categories.
     """
 
@@ -69,7 +68,6 @@ class TrainingSettings:
     smallest_crop: float = 1.0
     averaging: bool = True
     smallest_share: float = 0.5
-    fill_batches: bool = False
     objective: ObjectiveWeights = field(default_factory=ObjectiveWeights)
     cohort: CohortSettings = field(default_factory=CohortSettings)
     self_distillation: SelfDistillationSettings = field(default_factory=SelfDistillationSettings)

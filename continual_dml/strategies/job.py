@@ -30,22 +30,10 @@ class TrainingJob:
         """The first member's network."""
         return self.members[0].model
 
-    def images_per_category(self) -> int:
-        """Number of images of each category in a batch; more of them where few categories leave room."""
-        settings = self.settings
-        classes = self._batch_categories()
-        if not settings.fill_batches:
-            return settings.images_per_category
-        return max(
-            settings.images_per_category, settings.batch_categories * settings.images_per_category // classes
-        )
-
     def batch_images(self) -> int:
         """Number of images in a batch."""
-        return self._batch_categories() * self.images_per_category()
-
-    def _batch_categories(self) -> int:
-        return min(self.settings.batch_categories, len(np.unique(self.images.labels)))
+        classes = min(self.settings.batch_categories, len(np.unique(self.images.labels)))
+        return classes * self.settings.images_per_category
 
     def steps(self) -> int:
         """Number of optimisation steps."""

@@ -51,7 +51,7 @@ def _train(
         job.images.labels,
         job.steps(),
         job.settings.batch_categories,
-        job.images_per_category(),
+        job.settings.images_per_category,
         of_batches,
     )
     hooks.before_training(job, optimiser, losses[0][0])

@@ -211,7 +211,8 @@ def test_the_transfer_is_switched_on_over_a_share_of_the_steps(ramp: float, shar
     assert whole == pytest.approx([whole[0]] * 8, rel=1e-4)
     found = terms_of(CohortSettings(ramp=ramp, peer_decay=0.0), 8)
     assert found == pytest.approx([share * whole[0] for share in shares], rel=1e-4)
-    doubled = terms_of(CohortSettings(ramp=ramp, peer_decay=0.0, transfer=20.0), 8)
+    twice = 2 * CohortSettings().transfer
+    doubled = terms_of(CohortSettings(ramp=ramp, peer_decay=0.0, transfer=twice), 8)
     assert doubled == pytest.approx([2 * value for value in found], rel=1e-4)
 
 

@@ -132,18 +132,6 @@ def test_late_tasks_of_a_long_stream_keep_a_share_of_their_own_in_the_average() 
     assert averaged(old, trained, 31, smallest_share=0.25)["w"].tolist() == [2.0]
 
 
-def test_few_categories_fill_the_batch_with_more_images_each_where_that_is_asked_for() -> None:
-    seen: list[int] = []
-
-    class Counting(StepHooks):
-        def before_forward(self, images: torch.Tensor, labels: torch.Tensor) -> None:
-            seen.append(len(labels))
-
-    learner(steps=1, batch_categories=8).learn("plain", images(0), None, 0, Counting())
-    learner(steps=1, batch_categories=8, fill_batches=True).learn("filled", images(0), None, 0, Counting())
-    assert seen == [4 * 3, 4 * 6], "4 categories of 3 images each, or of 6 each to make up for 8 categories"
-
-
 def test_hooks_see_every_step_and_may_change_the_loss() -> None:
     class Doubling(StepHooks):
         def __init__(self) -> None:
