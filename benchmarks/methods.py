@@ -44,6 +44,7 @@ REMOVED = (
     "objective.virtual=1",
     "training.averaging=no",
     "training.smallest_share=0",
+    "training.smallest_share=0.5",
     "training.drift_strength=10",
     "model.feature_map=plain",
     "model.feature_map=sqrt",

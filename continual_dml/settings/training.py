@@ -42,14 +42,17 @@ PRECISIONS = ("auto", "fp32", "bf16")
 DEVICES = ("auto", "cpu", "cuda")
 PRETRAINED_RATE = 1e-4
 SCRATCH_RATE = 2e-3
+PRETRAINED_SHARE = 0.0
+SCRATCH_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingSettings:
     """How one task is learned.
 
-    ``smallest_share`` is the least that a task's training counts in the averaged weights. ``learning_rate``
-    is the backbone's; None takes 0.0001 for a pretrained and 0.002 for a random one. ``drift_strength`` and
+    ``smallest_share`` is the least that a task's training counts in the averaged weights; None takes 0 for a
+    pretrained network and 0.5 for one from scratch, which has more to learn. ``learning_rate`` is the
+    backbone's; None takes 0.0001 for a pretrained and 0.002 for a random one. ``drift_strength`` and
     ``output_drift_strength`` hold drift maps back towards the identity; None chooses on held-out categories.
     """
 
@@ -67,7 +70,7 @@ class TrainingSettings:
     flip: bool = True
     smallest_crop: float = 1.0
     averaging: bool = True
-    smallest_share: float = 0.5
+    smallest_share: float | None = None
     objective: ObjectiveWeights = field(default_factory=ObjectiveWeights)
     cohort: CohortSettings = field(default_factory=CohortSettings)
     self_distillation: SelfDistillationSettings = field(default_factory=SelfDistillationSettings)
@@ -103,7 +106,8 @@ class TrainingSettings:
             if strength is not None:
                 between(name.replace("_", "-"), strength, 1e-9, 1e9)
         between("smallest-crop", self.smallest_crop, 0.05, 1.0)
-        between("smallest-share", self.smallest_share, 0.0, 1.0)
+        if self.smallest_share is not None:
+            between("smallest-share", self.smallest_share, 0.0, 1.0)
         between("seed", self.seed, 0, 2**63 - 1)
 
     def backbone_rate(self, *, pretrained: bool) -> float:
@@ -111,6 +115,12 @@ class TrainingSettings:
         if self.learning_rate is not None:
             return self.learning_rate
         return PRETRAINED_RATE if pretrained else SCRATCH_RATE
+
+    def averaging_floor(self, *, pretrained: bool) -> float:
+        """Return the least that a task's training counts in the averaged weights."""
+        if self.smallest_share is not None:
+            return self.smallest_share
+        return PRETRAINED_SHARE if pretrained else SCRATCH_SHARE
 
     @property
     def uses_statistics_head(self) -> bool:

@@ -110,7 +110,7 @@ class Learner:
         weights = [embedder_state(embedder) for embedder in embedders]
         if recipe.averaging:
             pairs = zip(old_weights, weights, strict=True)
-            smallest = self.settings.training.smallest_share
+            smallest = self.settings.training.averaging_floor(pretrained=self.settings.model.pretrained)
             weights = [averaged(old, trained, state.tasks_learned, smallest) for old, trained in pairs]
             embedders = self._restored(weights)
         after = self._extract(embedders, images, "extracting features")

@@ -132,6 +132,12 @@ def test_late_tasks_of_a_long_stream_keep_a_share_of_their_own_in_the_average() 
     assert averaged(old, trained, 31, smallest_share=0.25)["w"].tolist() == [2.0]
 
 
+def test_a_network_from_scratch_moves_on_faster_than_a_pretrained_one_unless_told_otherwise() -> None:
+    training = TrainingSettings()
+    assert training.averaging_floor(pretrained=False) > training.averaging_floor(pretrained=True) == 0.0
+    assert replace(training, smallest_share=0.3).averaging_floor(pretrained=True) == 0.3
+
+
 def test_hooks_see_every_step_and_may_change_the_loss() -> None:
     class Doubling(StepHooks):
         def __init__(self) -> None:
