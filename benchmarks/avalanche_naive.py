@@ -127,14 +127,9 @@ class _SameTraining(SupervisedPlugin):  # type: ignore[misc]
 
     def _batches(self, images: LabelledImages, task: int) -> Iterator[list[torch.Tensor]]:
         training, side = self._settings.training, self._settings.model.image_side_pixels
+        sizes = training.batch_categories, training.images_per_category
         of_batches, of_views = np.random.default_rng(self._seeds[task]).spawn(2)
-        drawn = balanced_batches(
-            images.labels,
-            self._steps[task],
-            training.batch_categories,
-            training.images_per_category,
-            of_batches,
-        )
+        drawn = balanced_batches(images.labels, self._steps[task], *sizes, of_batches)
         for rows in drawn:
             view = training_views(
                 torch.from_numpy(images.pixels[rows]),
