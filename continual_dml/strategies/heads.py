@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from continual_dml.memory.discriminant_head import unit_rows
+from continual_dml.memory.discriminant_head import SMALLEST_NORM, unit_rows
 
 
 class Head(Protocol):
@@ -61,7 +61,7 @@ def joined_head(heads: Sequence[Head], widths: Sequence[int], reduction: NDArray
 def fit_reduction(
     vectors: NDArray[np.floating], weights: NDArray[np.number], width: int
 ) -> NDArray[np.float64]:
-    """Return the (D, width) orthonormal directions that keep most of the weighted vectors' inner products.
+    """Return (D, width) orthonormal directions that keep most of the weighted vectors' inner products.
 
     Principal directions without centring, because cosines are taken from the origin.
 
@@ -71,6 +71,10 @@ def fit_reduction(
         width: how many directions; no more than D.
     """
     scaled = np.asarray(vectors, dtype=np.float64) * np.sqrt(np.asarray(weights, dtype=np.float64))[:, None]
-    _, axes = np.linalg.eigh(scaled.T @ scaled)
-    leading: NDArray[np.float64] = axes[:, ::-1][:, : min(width, axes.shape[1])]
-    return np.ascontiguousarray(leading)
+    _, strengths, rows = np.linalg.svd(scaled, full_matrices=False)
+    real = strengths > max(strengths.max(initial=0.0), SMALLEST_NORM) * 1e-9
+    # Coordinates fill up what few vectors leave open: a null space has no basis of its own to fall back on.
+    dimension = scaled.shape[1]
+    axes, _ = np.linalg.qr(np.concatenate([rows[real].T, np.eye(dimension)], axis=1))
+    leading: NDArray[np.float64] = np.ascontiguousarray(axes[:, : min(width, dimension)])
+    return leading
