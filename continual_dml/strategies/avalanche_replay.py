@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,9 +20,8 @@ from continual_dml.embedding.torchvision_guard import import_torchvision
 from continual_dml.ports import ProgressListener
 from continual_dml.records import Experience, LabelledImages
 from continual_dml.settings import Settings
-from continual_dml.strategies.learner import LearnedTask, Learner
-from continual_dml.strategies.state import LearnerState
-from continual_dml.strategies.stream_learners import with_steps
+from continual_dml.strategies.learner import LearnedTask
+from continual_dml.strategies.stream_learners import SequentialLearner
 
 import_torchvision()  # Avalanche imports torchvision, which may need the guard
 with warnings.catch_warnings():
@@ -96,10 +94,8 @@ class ReplayLearner:
         first_steps: int | None = None,
         per_category: int = IMAGES_PER_CATEGORY,
     ) -> None:
-        self._later = Learner(settings, pretrained, compute, listener)
-        self._first = replace(self._later, settings=with_steps(settings, first_steps))
+        self._learner = SequentialLearner(settings, first_steps, pretrained, compute, listener)
         self._exemplars = Exemplars(per_category, settings.training.seed)
-        self._state: LearnerState | None = None
 
     @property
     def extra_bytes(self) -> int:
@@ -113,10 +109,7 @@ class ReplayLearner:
         Raises:
             NotFiniteLoss: training diverged; nothing is kept of the task.
         """
-        learner = self._first if self._state is None else self._later
-        kept = self._exemplars.images()
-        learned = learner.learn(experience.name, experience.train, self._state, position - 1, rehearsal=kept)
-        self._state = learned.state
+        learned = self._learner.learn(position, experience, rehearsal=self._exemplars.images())
         self._exemplars.add(experience.train)
         return learned
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +38,10 @@ class MemberState:
     def feature_dim(self) -> int:
         """Length of a stored feature of this member."""
         return int(self.statistics.means.shape[1])
+
+    def carried(self, features: NDArray[np.floating], birth: int) -> NDArray[np.float64]:
+        """Return its features (N, F) born in generation ``birth`` as its live network sees them."""
+        return self.drift.for_birth(birth, self.feature_dim)(features.astype(np.float64))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,14 +84,16 @@ class LearnerState:
         ]
         return joined_head(heads, [member.feature_dim for member in self.members], self.reduction)
 
+    def columns(self) -> Iterator[tuple[MemberState, slice]]:
+        """Yield each member and where its features stand in a stored feature."""
+        start = 0
+        for member in self.members:
+            yield member, slice(start, start + member.feature_dim)
+            start += member.feature_dim
+
     def carried(self, features: NDArray[np.floating], birth: int) -> NDArray[np.float64]:
         """Return stored features (N, sum of F) born in generation ``birth`` as the live networks see them."""
-        parts, start = [], 0
-        for member in self.members:
-            end = start + member.feature_dim
-            own = features[:, start:end].astype(np.float64)
-            parts.append(member.drift.for_birth(birth, member.feature_dim)(own))
-            start = end
+        parts = [member.carried(features[:, own], birth) for member, own in self.columns()]
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
     def to_artefacts(self) -> dict[str, Arrays]:

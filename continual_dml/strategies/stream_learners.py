@@ -58,10 +58,14 @@ class SequentialLearner:
         self._first = replace(self._later, settings=with_steps(settings, first_steps))
         self._state: LearnerState | None = None
 
-    def learn(self, position: int, experience: Experience) -> LearnedTask:
-        """Learn the images of one task."""
+    def learn(
+        self, position: int, experience: Experience, rehearsal: LabelledImages | None = None
+    ) -> LearnedTask:
+        """Learn the images of one task; only reference methods have a ``rehearsal`` to draw from as well."""
         learner = self._first if self._state is None else self._later
-        learned = learner.learn(experience.name, experience.train, self._state, position - 1, self._hooks)
+        learned = learner.learn(
+            experience.name, experience.train, self._state, position - 1, self._hooks, rehearsal
+        )
         self._state = learned.state
         return learned
 

@@ -19,7 +19,7 @@ from continual_dml.settings import Settings
 from continual_dml.strategies.heads import Head
 from continual_dml.strategies.learner import LearnedTask
 from continual_dml.strategies.remembering import reduction_for
-from continual_dml.strategies.state import LearnerState
+from continual_dml.strategies.state import LearnerState, MemberState
 from continual_dml.strategies.stream_learners import StreamLearner
 from continual_dml.workflows.readouts import (
     NOTHING,
@@ -130,19 +130,22 @@ class _Run:
         self._state = learned.state
         self._born.append(after.train[position])
         self.result.loss_terms.append(learned.loss_terms)
-        galleries = {REEMBEDDED: lambda head: [head(f) for f in after.train[: position + 1]]}
-        if len(self._born) == position + 1:
-            galleries[PROJECTED] = lambda head: self._projected(position, learned.state, head)
-            galleries[COMPENSATED] = lambda head: self._compensated(position, before, old_state, after, head)
-        heads = {kind: self._head(learned.state, kind) for kind in (STATISTICS, TRAINED)}
-        unseen = {kind: self._unseen(position, after, head) for kind, head in heads.items()}
-        for readout in self.result.readouts:
-            kind = readout.head
-            if readout.gallery in galleries:
-                gallery = galleries[readout.gallery](heads[kind])
-                self._fill(readout, position, after, heads[kind], gallery, unseen[kind])
-            else:
-                readout.skip(position + 1)
+        tasks = self._stream.tasks[: position + 1]
+        for kind in (STATISTICS, TRAINED):
+            head = self._head(learned.state, kind)
+            asked = zip(after.query, tasks, strict=False)
+            queries = [Vectors(head(part), task.query.labels) for part, task in asked]
+            unseen = self._unseen(position, after, head)
+            galleries = self._galleries(position, head, after, learned.state)
+            if kind == TRAINED and PROJECTED in galleries:
+                galleries[COMPENSATED] = self._compensated(position, before, old_state, after, head)
+            for readout in [readout for readout in self.result.readouts if readout.head == kind]:
+                if readout.gallery not in galleries:
+                    readout.skip(position + 1)
+                    continue
+                searched = zip(galleries[readout.gallery], tasks, strict=True)
+                gallery = [Vectors(part, task.train.labels) for part, task in searched]
+                readout.measure(queries, gallery, unseen)
 
     def finish(self, learner: StreamLearner) -> None:
         """Measure what only the last stage has: each member of a cohort alone, and the bytes kept."""
@@ -154,7 +157,8 @@ class _Run:
             self.result.bytes_kept[group] = self.result.bytes_kept.get(group, 0) + size
         self.result.bytes_kept["extra"] = learner.extra_bytes
         if len(self._state.members) > 1:
-            self.result.members = [self._member_alone(m) for m in range(len(self._state.members))]
+            alone = [self._member_alone(m, own, self._now) for m, own in self._state.columns()]
+            self.result.members = alone
 
     def _look(self, learned: LearnedTask) -> _Look:
         tasks = self._stream.tasks
@@ -168,21 +172,14 @@ class _Run:
     def _features(self, learned: LearnedTask, images: LabelledImages) -> Features:
         return side_by_side(extract_each(learned.embedders, images.pixels, self._compute, self._listener))
 
-    def _fill(
-        self,
-        readout: Readout,
-        position: int,
-        seen: _Look,
-        head: Head,
-        vectors: list[NDArray[np.float32]],
-        unseen: Unseen,
-    ) -> None:
-        tasks = self._stream.tasks[: position + 1]
-        gallery = [Vectors(part, task.train.labels) for part, task in zip(vectors, tasks, strict=True)]
-        queries = [
-            Vectors(head(part), task.query.labels) for part, task in zip(seen.query, tasks, strict=False)
-        ]
-        readout.measure(queries, gallery, unseen)
+    def _galleries(
+        self, position: int, head: Head, seen: _Look, state: LearnerState
+    ) -> dict[str, list[NDArray[np.float32]]]:
+        """Return the learned tasks' items, embedded anew and, where all were seen at birth, projected."""
+        galleries = {REEMBEDDED: [head(part) for part in seen.train[: position + 1]]}
+        if len(self._born) == position + 1:
+            galleries[PROJECTED] = self._projected(position, state, head)
+        return galleries
 
     def _unseen(self, position: int, seen: _Look, head: Head) -> Unseen:
         """Measure what was not trained on so far: the stream's own such images, else later tasks' ones."""
@@ -227,16 +224,13 @@ class _Run:
         own = replace(state, reduction=reduction_for(state.members, settings))
         return own.live_head(statistics_head=kind == STATISTICS, square_root=settings.model.takes_square_root)
 
-    def _member_alone(self, number: int) -> float | None:
-        if self._now is None or self._state is None:
-            return None
-        widths = np.cumsum([0, *(member.feature_dim for member in self._state.members)])
-        columns = slice(widths[number], widths[number + 1])
-        head, tasks = self._state.members[number].head, self._stream.tasks
-        parts = zip(self._now.train, tasks, strict=True)
-        gallery = merged([Vectors(head(part[:, columns]), task.train.labels) for part, task in parts])
+    def _member_alone(self, member: MemberState, own: slice, seen: _Look) -> float | None:
+        """Return the average merged Recall@1 of one member, whose features stand in the columns ``own``."""
+        head, tasks = member.head, self._stream.tasks
+        parts = zip(seen.train, tasks, strict=True)
+        gallery = merged([Vectors(head(part[:, own]), task.train.labels) for part, task in parts])
         recalls = []
-        for part, task in zip(self._now.query, tasks, strict=True):
-            found = search_gallery(Vectors(head(part[:, columns]), task.query.labels), gallery, (1,))
+        for part, task in zip(seen.query, tasks, strict=True):
+            found = search_gallery(Vectors(head(part[:, own]), task.query.labels), gallery, (1,))
             recalls += [] if found is None else [found.recall[1]]
         return float(np.mean(recalls)) if recalls else None

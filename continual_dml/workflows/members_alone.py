@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from continual_dml.metrics.recall import retrieval_metrics
 from continual_dml.records import GalleryPart, VectorState
 from continual_dml.settings import Settings
-from continual_dml.strategies.state import LearnerState, MemberState
+from continual_dml.strategies.state import LearnerState
 from continual_dml.workflows.evaluate import Labelled
 
 
@@ -43,11 +43,11 @@ def members_alone(
         return None
     training, model = settings.training, settings.model
     found = []
-    for number, (member, columns) in enumerate(_columns(state)):
+    for number, (member, columns) in enumerate(state.columns()):
         head = member.live_head(
             statistics_head=training.uses_statistics_head, square_root=model.takes_square_root
         )
-        own = [head(_carried(member, part.features[:, columns], part.birth_generation)) for part in parts]
+        own = [head(member.carried(part.features[:, columns], part.birth_generation)) for part in parts]
         vectors = np.concatenate(own)
         recall = _average_recall(
             Labelled(head(query_features[:, columns]), queries.categories, queries.tasks),
@@ -56,17 +56,6 @@ def members_alone(
         backbone = model.backbones[number]
         found.append({"member": number, "backbone": backbone, "average_recall_at_1": recall})
     return found
-
-
-def _columns(state: LearnerState) -> Iterator[tuple[MemberState, slice]]:
-    start = 0
-    for member in state.members:
-        yield member, slice(start, start + member.feature_dim)
-        start += member.feature_dim
-
-
-def _carried(member: MemberState, features: NDArray[np.floating], birth: int) -> NDArray[np.float64]:
-    return member.drift.for_birth(birth, member.feature_dim)(features.astype(np.float64))
 
 
 def _average_recall(queries: Labelled, gallery: Labelled) -> float | None:
