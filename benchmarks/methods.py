@@ -37,6 +37,8 @@ METHODS = (
     "replay",
     "joint",
 )
+NO_MAP = "training.drift_strength=1e9"
+"""Held to the identity so firmly that only the mean shift of all features is left of the drift map."""
 REMOVED = (
     "objective.mutual=0",
     "objective.old_relations=0",
@@ -45,12 +47,13 @@ REMOVED = (
     "training.averaging=no",
     "training.smallest_share=0",
     "training.smallest_share=0.5",
-    "training.drift_strength=10",
+    NO_MAP,
     "model.feature_map=plain",
     "model.feature_map=sqrt",
 )
 COHORT = (
     "model.cohort=2",
+    "model.cohort=2+model.cohort_own_seeds=no",
     "model.cohort=2+cohort.own_views=no",
     "model.cohort=2+cohort.transfer=0",
     "model.cohort=2+cohort.peer_decay=0.99",

@@ -16,12 +16,19 @@ Weights = Mapping[str, NDArray[Any]]
 
 
 def build_member(settings: ModelSettings, pretrained: Weights | None, member: int, seed: int) -> Embedder:
-    """Return a new network for ``member``; members of one backbone differ in their projection's seed.
+    """Return a new network for ``member``; members of one backbone differ in the random part.
+
+    Args:
+        settings: of the cohort; without ``cohort_own_seeds`` every member draws from ``seed`` itself.
+        pretrained: initial weights, see :func:`weights_of_member`.
+        member: its number, from 0.
+        seed: of the random weights; the first member's are what a single network would get.
 
     Raises:
         SettingsError: as :func:`build_embedder`.
     """
-    drawn = seed if member == 0 else int(np.random.SeedSequence([seed, member]).generate_state(1)[0])
+    same = member == 0 or not settings.cohort_own_seeds
+    drawn = seed if same else int(np.random.SeedSequence([seed, member]).generate_state(1)[0])
     return build_embedder(settings.of_member(member), weights_of_member(pretrained, member), drawn)
 
 

@@ -17,8 +17,9 @@ class ModelSettings:
 
     ``cohort`` is the number of members that learn together and answer queries together. Member m has backbone
     ``cohort_backbones[m - 1]`` where that tuple is not empty (it then names one for each further member),
-    else the same backbone. Their unit embeddings are ``concatenated`` (cohort times ``embedding_dim``
-    numbers), or reduced to ``embedding_dim`` by ``pca``.
+    else the same backbone. With ``cohort_own_seeds`` each member draws what is not pretrained (at least its
+    projection) from a seed of its own; without, members differ in their views alone. Their unit embeddings
+    are ``concatenated`` (cohort times ``embedding_dim`` numbers), or reduced to ``embedding_dim`` by ``pca``.
     """
 
     backbone: str = "mobilenet_v2"
@@ -29,6 +30,7 @@ class ModelSettings:
     freeze_batch_norm: str = "auto"
     cohort: int = 1
     cohort_backbones: tuple[str, ...] = ()
+    cohort_own_seeds: bool = True
     ensemble: str = "concatenated"
 
     def __post_init__(self) -> None:

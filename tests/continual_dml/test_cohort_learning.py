@@ -83,6 +83,13 @@ def test_members_start_alike_in_what_is_pretrained_and_apart_in_their_projection
     assert torch.equal(alone.projection.weight, first.projection.weight)
 
 
+def test_without_seeds_of_their_own_members_start_equal_and_learn_apart_by_their_views() -> None:
+    model = replace(MODEL, cohort_own_seeds=False)
+    models = [build_member(model, None, number, seed=3) for number in range(2)]
+    assert same(*(embedder_state(member) for member in models))
+    assert not same(*trained(models, cohort=CohortSettings()))
+
+
 def test_own_views_are_other_crops_of_the_same_images() -> None:
     models = networks()
     seen = watched(models)
