@@ -41,7 +41,7 @@ class Recipe:
 
 
 _RECIPES = {
-    "mutual-distillation": Recipe(averaging=True, old_relations=10.0, mutual=5.0, anchor=0.2),
+    "mutual-distillation": Recipe(averaging=True, old_relations=3.0, mutual=5.0, anchor=0.2),
     "online-mutual-distillation": Recipe(old_relations=10.0, mutual=0.5, virtual=10.0, sums_virtual=True),
     "finetune": Recipe(),
     "frozen": Recipe(learns=False),
