@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from continual_dml.ports import ProgressListener
     from continual_dml.records import LearningStream
     from continual_dml.settings import ModelSettings
+    from continual_dml.strategies.first_tasks import FirstTasks
     from continual_dml.strategies.hooks import StepHooks
     from continual_dml.strategies.stream_learners import StreamLearner
     from continual_dml.strategies.variants import Variant
@@ -41,6 +42,8 @@ def run_benchmark(request: BenchmarkRequest, listener: ProgressListener) -> Iter
         WorkspaceLocked: another benchmark writes to the same folder.
         CdmlError: the data cannot be read, or a result cannot be read or written.
     """
+    from continual_dml.strategies.first_tasks import FirstTasks
+
     runs = planned_runs(request)
     with claimed(request.directory):
         left = [run for run in runs if not is_done(request, run)]
@@ -49,9 +52,11 @@ def run_benchmark(request: BenchmarkRequest, listener: ProgressListener) -> Iter
         weights = _weights(request, left)
         for seed, variants in groupby(left, lambda run: run.settings.training.seed):
             stream = _stream(request, seed, listener)
+            first_tasks = FirstTasks()
             for variant in variants:
                 listener.note(f"{variant.label}, seed {seed}: begins")
-                document = _run(request, variant, stream, weights[variant.settings.model], listener)
+                pretrained = weights[variant.settings.model]
+                document = _run(request, variant, stream, pretrained, first_tasks, listener)
                 yield _written(run_file(request.directory, variant), document)
                 listener.note(_headline(document))
         from cli.render.benchmark_files import write_comparison
@@ -91,6 +96,7 @@ def _run(
     variant: Variant,
     stream: LearningStream,
     pretrained: Weights,
+    first_tasks: FirstTasks,
     listener: ProgressListener,
 ) -> dict[str, Any]:
     from continual_dml.embedding.precision import choose_compute
@@ -101,7 +107,7 @@ def _run(
     forget_peak_memory()
     begin = time.perf_counter()
     best_epoch = _best_epoch(request, stream, compute)
-    learner = _learner(request, variant, stream, pretrained, compute, listener, best_epoch)
+    learner = _learner(request, variant, stream, pretrained, first_tasks, compute, listener, best_epoch)
     result = learn_stream(stream, learner, variant.settings, compute, listener)
     return {
         "schema_version": 1,
@@ -187,6 +193,7 @@ def _learner(
     variant: Variant,
     stream: LearningStream,
     pretrained: Weights,
+    first_tasks: FirstTasks,
     compute: Compute,
     listener: ProgressListener,
     hooks: StepHooks | None,
@@ -201,4 +208,4 @@ def _learner(
         from continual_dml.strategies.avalanche_references import reference_learner
 
         return reference_learner(variant.method, settings, pretrained, compute, listener, first)
-    return SequentialLearner(settings, first, pretrained, compute, listener, hooks)
+    return SequentialLearner(settings, first, pretrained, compute, listener, hooks, first_tasks)

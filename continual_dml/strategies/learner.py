@@ -34,7 +34,8 @@ class LearnedTask:
 
     ``embedders``: the network of each member; ``features`` (N, sum of F): stored features of the task's
     images; ``loss_terms``: last values of the terms; ``moved``: whether the weights changed, so that earlier
-    features are no longer what the networks would say.
+    features are no longer what the networks would say; ``seconds_saved``: what learning it took an earlier
+    time, where it was not learned again.
     """
 
     state: LearnerState
@@ -42,6 +43,7 @@ class LearnedTask:
     features: NDArray[np.float32]
     loss_terms: dict[str, float]
     moved: bool
+    seconds_saved: float = 0.0
 
     @property
     def embedder(self) -> Embedder:

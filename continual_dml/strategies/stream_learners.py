@@ -14,6 +14,7 @@ from continual_dml.pixels import JoinedRows
 from continual_dml.ports import ProgressListener
 from continual_dml.records import Experience, LabelledImages
 from continual_dml.settings import Settings
+from continual_dml.strategies.first_tasks import FirstTasks
 from continual_dml.strategies.hooks import StepHooks
 from continual_dml.strategies.learner import LearnedTask, Learner
 from continual_dml.strategies.state import LearnerState
@@ -40,6 +41,8 @@ class SequentialLearner:
         compute: device and precision.
         listener: told of the progress.
         hooks: called around each optimisation step.
+        first_tasks: where the first task is looked up, and kept for others; None learns it here. Hooks see
+            every step, so with hooks it is learned here as well.
     """
 
     extra_bytes = 0
@@ -52,8 +55,10 @@ class SequentialLearner:
         compute: Compute,
         listener: ProgressListener,
         hooks: StepHooks | None = None,
+        first_tasks: FirstTasks | None = None,
     ) -> None:
         self._hooks = hooks
+        self._first_tasks = first_tasks if first_tasks is not None and hooks is None else FirstTasks()
         self._later = Learner(settings, pretrained, compute, listener)
         self._first = replace(self._later, settings=with_steps(settings, first_steps))
         self._state: LearnerState | None = None
@@ -62,10 +67,13 @@ class SequentialLearner:
         self, position: int, experience: Experience, rehearsal: LabelledImages | None = None
     ) -> LearnedTask:
         """Learn the images of one task; only reference methods have a ``rehearsal`` to draw from as well."""
-        learner = self._first if self._state is None else self._later
-        learned = learner.learn(
-            experience.name, experience.train, self._state, position - 1, self._hooks, rehearsal
-        )
+        state, name, images = self._state, experience.name, experience.train
+        if state is None:
+            learned = self._first_tasks.learned(
+                self._first.settings, lambda: self._first.learn(name, images, None, position - 1, self._hooks)
+            )
+        else:
+            learned = self._later.learn(name, images, state, position - 1, self._hooks, rehearsal)
         self._state = learned.state
         return learned
 

@@ -10,7 +10,9 @@ import torch
 from continual_dml.embedding.precision import Compute
 from continual_dml.ports import SilentListener
 from continual_dml.records import Experience, LabelledImages
-from continual_dml.settings import ModelSettings, Settings, TrainingSettings
+from continual_dml.settings import ModelSettings, SelfDistillationSettings, Settings, TrainingSettings
+from continual_dml.strategies.first_tasks import FirstTasks, deciding_the_first_task
+from continual_dml.strategies.hooks import StepHooks
 from continual_dml.strategies.learner import Learner
 from continual_dml.strategies.stream_learners import JointLearner, SequentialLearner, joined, with_steps
 
@@ -59,6 +61,57 @@ def test_a_sequential_learner_is_the_learner_with_a_first_task_of_its_own_length
                 assert np.array_equal(value, other.state.to_artefacts()[name][key]), (name, key)
     assert list(second.state.drift.from_birth) == [0], "task 1 moved what was born with task 0"
     assert sequential.extra_bytes == 0
+
+
+def method(name: str, **training: Any) -> Settings:
+    return replace(SETTINGS, training=replace(SETTINGS.training, method=name, **training))
+
+
+def test_a_shared_first_task_is_learned_once_and_what_follows_is_the_same_to_the_bit() -> None:
+    shared, stages = FirstTasks(), Stages()
+    every = [
+        method("finetune"),
+        method("lwf"),
+        method("mutual-distillation", head="trained", averaging=False),
+    ]
+    for settings in every:
+        with_shared = SequentialLearner(settings, 5, None, CPU, stages, first_tasks=shared)
+        alone = SequentialLearner(settings, 5, None, CPU, SilentListener())
+        for position, task in enumerate(TASKS):
+            one, other = with_shared.learn(position, task), alone.learn(position, task)
+            assert (one.seconds_saved > 0) == (position == 0 and settings is not every[0])
+            for name, group in other.state.to_artefacts().items():
+                for key, value in group.items():
+                    assert np.array_equal(one.state.to_artefacts()[name][key], value), (name, key)
+    assert [steps for _, steps in stages.training()] == [5, 3, 3, 3, 3, 3, 3]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        method("finetune", loss="triplet"),
+        method("finetune", self_distillation=SelfDistillationSettings(kind="psd")),
+        method("finetune", seed=1),
+        replace(SETTINGS, model=replace(SETTINGS.model, cohort=2)),
+    ],
+)
+def test_a_first_task_that_another_setting_decides_is_not_shared(other: Settings) -> None:
+    assert deciding_the_first_task(other) != deciding_the_first_task(SETTINGS)
+
+
+def test_the_head_decides_a_first_task_only_where_a_cohort_is_reduced_by_it() -> None:
+    trained, computed = method("finetune"), method("mutual-distillation")
+    assert deciding_the_first_task(trained) == deciding_the_first_task(computed)
+    reduced = replace(SETTINGS.model, cohort=2, ensemble="pca")
+    one, other = (replace(settings, model=reduced) for settings in (trained, computed))
+    assert deciding_the_first_task(one) != deciding_the_first_task(other)
+
+
+def test_with_hooks_the_first_task_is_learned_even_where_it_could_be_shared() -> None:
+    shared, stages = FirstTasks(), Stages()
+    for hooks in (None, StepHooks()):
+        SequentialLearner(SETTINGS, 5, None, CPU, stages, hooks, shared).learn(0, TASKS[0])
+    assert stages.training() == [("training on 'task 0'", 5)] * 2
 
 
 @pytest.mark.parametrize(("first_steps", "total"), [(None, 9), (5, 11)])
