@@ -75,7 +75,7 @@ def main() -> None:
                 print(name, "seed", seed, summary, f"{result['seconds']:.0f} s", flush=True)
 
 
-def run(arm: Arm, seed: int, scratch: Path, options: argparse.Namespace) -> dict[str, object]:
+def run(arm: Arm, seed: int, scratch: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Learn the stream once and return what the command line reported."""
     home = Path(tempfile.mkdtemp(dir=scratch))
     sizes = [FIRST_TASK_CATEGORIES] + [LATER_TASK_CATEGORIES] * LATER_TASKS

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.documents import replace_tables
+from benchmarks.method_tables import render
 
 METHODS = (
     "mutual-distillation",
@@ -45,12 +46,11 @@ REMOVED = (
     "objective.anchor=0",
     "objective.virtual=1",
     "training.averaging=no",
-    "training.smallest_share=0",
-    "training.smallest_share=0.5",
     NO_MAP,
-    "model.feature_map=plain",
-    "model.feature_map=sqrt",
 )
+FROM_SCRATCH = ("training.smallest_share=0", "model.feature_map=sqrt")
+PRETRAINED = ("training.smallest_share=0.5", "model.feature_map=plain")
+"""What the default decides by whether the network is pretrained, the other way round."""
 COHORT = (
     "model.cohort=2",
     "model.cohort=2+model.cohort_own_seeds=no",
@@ -60,13 +60,6 @@ COHORT = (
     "model.cohort=2+cohort.update_gap=1",
 )
 SELF = ("self_distillation.kind=psd", "self_distillation.kind=obd")
-ABLATIONS = (
-    "mutual-distillation",
-    *(f"mutual-distillation+{change}" for change in REMOVED),
-    "finetune",
-    *(f"finetune+{change}" for change in (*COHORT, *SELF)),
-    "frozen",
-)
 LOSSES = ("multi-similarity", "triplet")
 STREAMS = ("omniglot", "glyphs", "grocery")
 
@@ -87,8 +80,20 @@ def comparisons() -> dict[str, Comparison]:
     for stream in STREAMS:
         for loss in LOSSES:
             name = f"ablation-{stream}-{loss}"
-            found.append(Comparison(name, stream, ABLATIONS, ("--loss", loss)))
+            found.append(Comparison(name, stream, ablation_of(stream), ("--loss", loss)))
     return {comparison.name: comparison for comparison in found}
+
+
+def ablation_of(stream: str) -> tuple[str, ...]:
+    """Return the recipe without each of its parts, and what cohorts and self-distillation add to the loss."""
+    changes = (*REMOVED, *(PRETRAINED if stream == "grocery" else FROM_SCRATCH))
+    return (
+        "mutual-distillation",
+        *(f"mutual-distillation+{change}" for change in changes),
+        "finetune",
+        *(f"finetune+{change}" for change in (*COHORT, *SELF)),
+        "frozen",
+    )
 
 
 def main() -> None:
@@ -102,7 +107,8 @@ def main() -> None:
         for file in ("summary.json", "runs.csv", "table.md"):
             shutil.copyfile(options.runs / name / file, results / file)
         if options.render is not None:
-            replace_tables(options.render, name, (results / "table.md").read_text().rstrip())
+            tables = render(results, ablation=name.startswith("ablation"))
+            replace_tables(options.render, name, tables)
 
 
 def _run(comparison: Comparison, options: argparse.Namespace) -> None:
