@@ -47,8 +47,8 @@ _RECIPES = {
     "frozen": Recipe(learns=False),
     "relation-distillation": Recipe(old_relations=10.0),
     "feature-distillation": Recipe(anchor=1.0),
-    "lwf": Recipe(soft_labels=1.0),
-    "mmd": Recipe(soft_labels=1.0, discrepancy=1.0),
+    "lwf": Recipe(soft_labels=0.04),
+    "mmd": Recipe(soft_labels=0.04, discrepancy=1.0),
 }
 
 
