@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,7 +91,13 @@ def is_done(request: BenchmarkRequest, variant: Variant) -> bool:
 
 
 def asked(request: BenchmarkRequest, variant: Variant) -> dict[str, Any]:
-    """Return all that decides a run's result, to find out whether a file answers the same question."""
+    """Return all that decides a run's result, to find out whether a file answers the same question.
+
+    With the weights that the method's own recipe gives its terms: a run of a recipe that has changed since is
+    not the same method any more.
+    """
+    from continual_dml.strategies.recipes import recipe_for
+
     document = {
         "stream": _where(request.stream),
         "sizes": request.sizes,
@@ -98,6 +105,7 @@ def asked(request: BenchmarkRequest, variant: Variant) -> dict[str, Any]:
         "best_test_epoch": request.best_test_epoch,
         "first_steps": request.first_steps,
         "weights": Path(request.weights or "imagenet").name,
+        "recipe": asdict(recipe_for(variant.settings.training)),
         "settings": variant.settings.as_dict(),
     }
     plain: dict[str, Any] = json.loads(json.dumps(document))

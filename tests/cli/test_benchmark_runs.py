@@ -126,6 +126,17 @@ def test_labels_that_would_share_a_name_or_are_too_long_have_files_of_their_own(
     assert names[0] == "finetune-seed0.json"
 
 
+def test_a_run_of_a_recipe_that_has_changed_since_is_refused(request_of):
+    request = request_of("mutual-distillation")
+    path = finished(request)
+    document = json.loads(path.read_text())
+    now = document["asked"]["recipe"]["old_relations"]
+    document["asked"]["recipe"]["old_relations"] = 77.0
+    path.write_text(json.dumps(document))
+    with pytest.raises(SettingsError, match=rf"another recipe\.old_relations \(77\.0, now {now}\)"):
+        is_done(request, planned_runs(request)[0])
+
+
 def test_a_second_benchmark_on_the_same_folder_is_turned_away(tmp_path):
     with claimed(tmp_path / "out"), pytest.raises(WorkspaceLocked, match="out"), claimed(tmp_path / "out"):
         pass
