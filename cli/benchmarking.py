@@ -185,7 +185,7 @@ def _best_epoch(request: BenchmarkRequest, stream: LearningStream, compute: Comp
         )
     from continual_dml.workflows.best_epoch import BestEpoch
 
-    return BestEpoch(stream.unseen, compute)
+    return BestEpoch(stream.unseen, compute, stream.unseen_asks)
 
 
 def _learner(

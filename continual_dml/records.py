@@ -87,13 +87,15 @@ class Experience:
 class LearningStream:
     """Tasks to learn one after another, for comparing methods.
 
-    ``unseen`` are images of categories that no task trains on, each asked against all the others; None where
-    the stream has none (the categories of later tasks then stand for them).
+    ``unseen`` are images of categories that no task trains on; None where the stream has none (the categories
+    of later tasks then stand for them). Rows where ``unseen_asks`` (N,) is true are asked against those where
+    it is false; None asks each image against all the others.
     """
 
     name: str
     tasks: tuple[Experience, ...]
     unseen: LabelledImages | None = None
+    unseen_asks: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

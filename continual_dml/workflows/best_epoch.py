@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from continual_dml.embedding.extract import extract
@@ -12,7 +13,7 @@ from continual_dml.memory.discriminant_head import unit_rows
 from continual_dml.records import LabelledImages
 from continual_dml.strategies.hooks import StepHooks
 from continual_dml.strategies.job import TrainingJob
-from continual_dml.workflows.readouts import Vectors, search_among_themselves
+from continual_dml.workflows.readouts import Vectors, search_unseen
 
 
 class BestEpoch(StepHooks):
@@ -22,12 +23,16 @@ class BestEpoch(StepHooks):
     to stand beside published numbers that were chosen in that way, and is marked so wherever it is shown.
 
     Args:
-        images: of categories that no task trains on, each searched among all the others.
+        images: of categories that no task trains on.
         compute: device and precision.
+        asks: (N,) which of them are searched among the rest; None searches each among all the others.
     """
 
-    def __init__(self, images: LabelledImages, compute: Compute) -> None:
+    def __init__(
+        self, images: LabelledImages, compute: Compute, asks: NDArray[np.bool_] | None = None
+    ) -> None:
         self._images = images
+        self._asks = asks
         self._compute = compute
         self._job: TrainingJob | None = None
         self._steps = 0
@@ -48,6 +53,6 @@ class BestEpoch(StepHooks):
         self._steps += 1
         if self._job is not None and self._steps % self._job.pass_steps() == 0:
             outputs = extract(self._job.model, self._images.pixels, self._compute).outputs
-            found = search_among_themselves(Vectors(unit_rows(outputs), self._images.labels), (1,))
+            found = search_unseen(Vectors(unit_rows(outputs), self._images.labels), self._asks, (1,))
             self.recalls.append(float(np.nan) if found is None else found.recall[1])
         return True

@@ -27,8 +27,8 @@ from continual_dml.workflows.readouts import (
     Unseen,
     Vectors,
     merged,
-    search_among_themselves,
     search_gallery,
+    search_unseen,
 )
 
 Features = NDArray[np.float32]
@@ -187,7 +187,8 @@ class _Run:
         ks = self._settings.evaluation.recall_at
         if self._stream.unseen is not None and seen.unseen is not None:
             items = Vectors(head(seen.unseen), self._stream.unseen.labels)
-            found, seed = search_among_themselves(items, ks), self._settings.training.seed
+            found = search_unseen(items, self._stream.unseen_asks, ks)
+            seed = self._settings.training.seed
             if found is None:
                 return NOTHING
             return Unseen(found, normalised_mutual_information(items.vectors, items.labels, seed))

@@ -107,6 +107,16 @@ def search_among_themselves(items: Vectors, recall_at: Sequence[int]) -> Retriev
     return result if result.queries else None
 
 
+def search_unseen(
+    items: Vectors, asks: NDArray[np.bool_] | None, recall_at: Sequence[int]
+) -> RetrievalMetrics | None:
+    """Return the metrics of the items that ask, among those that do not; None asks each among the others."""
+    if asks is None:
+        return search_among_themselves(items, recall_at)
+    queries, gallery = (Vectors(items.vectors[rows], items.labels[rows]) for rows in (asks, ~asks))
+    return search_gallery(queries, gallery, recall_at)
+
+
 def search_gallery(queries: Vectors, gallery: Vectors, recall_at: Sequence[int]) -> RetrievalMetrics | None:
     """Return the metrics of queries among a gallery, or None where no query has a match."""
     if not len(queries.labels) or not len(gallery.labels):

@@ -62,16 +62,18 @@ _LEARNED_BY_GROUP = (
     ),
 )
 
+_POWERS_OF_TWO = (1, 2, 4, 8, 16, 32)
 _PUBLISHED_INCREMENTAL = (
     StreamPreset(
         name="cub-incremental",
         description="200 kinds of birds, class-incremental (Wah et al. 2011)",
-        protocol="classes 1-100, then 4 x 25; of each class the first floor(0.6 n) images train, the others "
-        "ask (Liu, Zhao, Zhao 2022); the seed changes neither order nor split",
+        protocol="classes 1-100, then 4 x 25; Recall@1 to 32; of each class the first floor(0.6 n) images "
+        "train, the others ask (Liu, Zhao, Zhao 2022); the seed changes neither order nor split",
         how_to_get="get Caltech-UCSD Birds-200-2011 (Wah et al. 2011) and name the folder with images.txt, "
         "image_class_labels.txt, classes.txt and images/",
         find_files=cub200.incremental,
         task_sizes=half_then_four(200),
+        recall_at=_POWERS_OF_TWO,
         published=PublishedCounts(
             total=SplitCounts(200, 11_788, 4_740),
             tasks=(
@@ -86,12 +88,13 @@ _PUBLISHED_INCREMENTAL = (
     StreamPreset(
         name="cars-incremental",
         description="196 kinds of cars, class-incremental (Krause, Stark, Deng, Fei-Fei 2013)",
-        protocol="classes 1-100, then 4 x 24 (Liu, Zhao, Zhao 2022); images split within each class as for "
-        "cub-incremental, because the published split is not known; the seed changes neither",
+        protocol="classes 1-100, then 4 x 24; Recall@1 to 32 (Liu, Zhao, Zhao 2022); images split within "
+        "each class as for cub-incremental, as the published split is not known; the seed changes neither",
         how_to_get="get Stanford Cars (Krause et al. 2013) and name the folder with cars_annos.mat and "
         "car_ims/, or with devkit/, cars_train/ and cars_test/, or with cars_annos.csv (path,class)",
         find_files=cars196.incremental,
         task_sizes=half_then_four(196),
+        recall_at=_POWERS_OF_TWO,
         published=PublishedCounts(total=SplitCounts(196, 16_185)),
     ),
 )
@@ -153,6 +156,7 @@ _OWN_SPLITS = (
         "val/images/ and val/val_annotations.txt",
         find_files=tiny_imagenet.own_split,
         task_sizes=half_then_four(200),
+        recall_at=_POWERS_OF_TWO,
         published=PublishedCounts(total=SplitCounts(200, 110_000, 10_000)),
     ),
 )

@@ -38,7 +38,8 @@ class StreamPreset:
     ``description``, ``protocol`` and ``how_to_get`` are for people. ``find_files`` reads the layout of a data
     folder. ``task_sizes`` are the categories per task that are used where none are asked for; empty where the
     data are divided into tasks already, or the number of categories decides. ``query_fraction`` is held out
-    per category where the data give no queries; None takes the setting. ``render`` draws the data (folder,
+    per category where the data give no queries; None takes the setting. ``recall_at`` are the K that papers
+    report for it. ``render`` draws the data (folder,
     side in pixels, seed) where there are none to get.
     """
 
@@ -49,6 +50,7 @@ class StreamPreset:
     find_files: Callable[[Path, StreamSettings], StreamFiles]
     task_sizes: tuple[int, ...] = ()
     query_fraction: float | None = None
+    recall_at: tuple[int, ...] = (1, 2, 4, 8)
     published: PublishedCounts | None = None
     render: Callable[[Path, int, int], None] | None = None
 

@@ -51,7 +51,8 @@ def read_stream(
         StreamError: more than one in a hundred of the listed files cannot be read.
     """
     parts = [_of_role(task, role) for task in tasks for role in (Role.GALLERY, Role.QUERY)]
-    parts.append(list(found.unseen))
+    unseen = [[file for file in found.unseen if file.role is role] for role in (Role.QUERY, Role.GALLERY)]
+    parts += unseen if all(unseen) else [[], list(found.unseen)]
     files = [file for part in parts for file in part]
     ids = {category: label for label, category in enumerate(categories_of(files))}
     reading = _Reading(allocate_pixels(len(files), side_pixels, pixel_directory), found.from_list)
@@ -72,7 +73,14 @@ def read_stream(
         if not len(train):
             raise EmptyTask(f"{name}: task '{task.name}' has no usable training image; check its files")
         experiences.append(Experience(task.name, train, query))
-    return LearningStream(name, tuple(experiences), shown[-1] if len(shown[-1]) else None)
+    (asking, _), (_, end) = sections[-2:]
+    asks = np.arange(asking, end) < sections[-2][1]
+    return LearningStream(
+        name,
+        tuple(experiences),
+        reading.section(asking, end) if end > asking else None,
+        asks if 0 < asks.sum() < len(asks) else None,
+    )
 
 
 @dataclass(slots=True)

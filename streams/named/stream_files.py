@@ -24,8 +24,10 @@ class StreamFiles:
 
     ``groups`` are the tasks where ``divided``, else one group that is still to be dealt out to tasks.
     ``keeps_order`` says that their order, or that of the categories, means something: the seed leaves it.
-    ``unseen`` are files of categories that no task trains on. ``from_list`` says that a published list named
-    the files: a missing one is then a fault, and files of equal content stay. ``formats`` are Pillow's names.
+    ``unseen`` are files of categories that no task trains on; where some of them have the role of a query and
+    some that of the gallery, the ones are asked against the others. ``from_list`` says that a published list
+    named the files: a missing one is then a fault, and files of equal content stay. ``formats`` are Pillow's
+    names.
     """
 
     groups: tuple[FileGroup, ...]

@@ -208,6 +208,16 @@ def test_written_characters_and_photos_have_other_defaults_that_options_replace(
     assert benchmark_settings("glyphs", {"changes": ["model.cohort=2"]}).model.cohort == 2
 
 
+def test_recall_is_taken_at_the_published_k_of_a_stream_unless_others_are_asked_for():
+    def asked(stream, **options):
+        return benchmark_settings(stream, options).evaluation.recall_at
+
+    assert (asked("sop-zero-shot"), asked("in-shop")) == ((1, 10, 100, 1000), (1, 10, 20, 30))
+    assert asked("cub-incremental") == (1, 2, 4, 8, 16, 32)
+    assert asked("grocery") == asked("photos/of/my/own") == (1, 2, 4, 8)
+    assert asked("sop-zero-shot", changes=["evaluation.recall_at=1/5"]) == (1, 5)
+
+
 def test_lists_are_written_with_commas():
     assert (numbers("--sizes", "41,10"), listed("--x", "a, b")) == ((41, 10), ("a", "b"))
     with pytest.raises(SettingsError, match="--sizes 41;10"):

@@ -48,6 +48,15 @@ def test_each_pass_over_the_images_is_measured_and_the_last_one_is_the_model_tha
     assert watch.recalls[-1] == pytest.approx(asked.recall[1])
 
 
+def test_where_some_images_ask_and_some_do_not_the_epochs_are_measured_so() -> None:
+    asks = np.arange(24) % 3 == 0
+    watch = BestEpoch(images(4), CPU, asks)
+    after = learned(watch)
+    vectors, labels = unit_rows(extract(after.embedder, images(4).pixels, CPU).outputs), images(4).labels
+    asked = retrieval_metrics(vectors[asks], labels[asks], vectors[~asks], labels[~asks], ks=(1,))
+    assert watch.recalls[-1] == pytest.approx(asked.recall[1])
+
+
 def test_measuring_changes_no_weight() -> None:
     watched, alone = learned(BestEpoch(images(4), CPU)), learned(None)
     for name, value in alone.state.weights.items():

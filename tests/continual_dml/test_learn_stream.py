@@ -214,6 +214,18 @@ def test_unseen_images_of_the_stream_are_searched_among_themselves_and_clustered
                 assert one.document()["nmi"][stage] == pytest.approx(nmi)
 
 
+def test_unseen_images_that_ask_are_searched_in_the_gallery_of_the_others() -> None:
+    shown = WITH_UNSEEN.unseen
+    assert shown is not None
+    asks = np.arange(len(shown)) % 2 == 0
+    result, learned = run(replace(WITH_UNSEEN, unseen_asks=asks))
+    vectors = statistics_vectors(learned[-1], shown)
+    nearest = (vectors[asks] @ vectors[~asks].T).argmax(axis=1)
+    expected = (shown.labels[~asks][nearest] == shown.labels[asks]).mean()
+    found = readout(result, "statistics", "reembedded").document()["unseen_recall"]["1"][-1]
+    assert found == pytest.approx(expected)
+
+
 def test_measuring_changes_nothing_that_is_learned(
     finetuned: tuple[StreamResult, list[LearnedTask]],
 ) -> None:

@@ -12,6 +12,7 @@ from continual_dml.workflows.readouts import (
     merged,
     search_among_themselves,
     search_gallery,
+    search_unseen,
 )
 
 
@@ -43,6 +44,16 @@ def test_a_group_is_searched_among_itself() -> None:
     readout.measure(queries, GALLERIES[:1])
     # 0 finds 10 of its own; 10 finds 15, 15 finds 10, and 90 finds 15 of its own
     assert readout.recall["group"]["1"] == [[0.5]]
+
+
+def test_unseen_images_that_ask_are_searched_among_those_that_do_not() -> None:
+    # 0 and 10 ask; among all the others each finds the other, in the gallery alone 10 finds 21 of label 1
+    items = circle((0, 0), (10, 0), (-9, 0), (21, 1))
+    asks = np.array([True, True, False, False])
+    among_all, in_gallery = search_unseen(items, None, (1,)), search_unseen(items, asks, (1,))
+    assert among_all is not None and among_all.recall[1] == 1.0
+    assert in_gallery is not None and in_gallery.recall[1] == 0.5
+    assert (among_all.queries, in_gallery.queries) == (3, 2), "21 has no other of its category"
 
 
 def test_a_stage_without_a_model_is_a_row_of_nothing() -> None:

@@ -155,7 +155,9 @@ def clothes_tree(root, picture, last_part="gallery"):
 
 def test_in_shop_clothes(tmp_path, picture, read):
     clothes_tree(tmp_path, picture)
-    assert shape(read("in-shop", [2])) == ([(2, 4, 0)], (1, 4))
+    stream = read("in-shop", [2])
+    assert shape(stream) == ([(2, 4, 0)], (1, 4))
+    assert stream.unseen_asks.tolist() == [True, True, False, False], "query images against the gallery alone"
 
 
 def test_an_unknown_part_of_the_clothes_is_named(tmp_path, picture, read):
