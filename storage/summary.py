@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,11 +12,9 @@ from typing import Any, TypeVar
 from continual_dml.errors import CatalogError, CorruptIndex
 from continual_dml.records import Generation, PartCount, TaskSummary, VectorState
 from storage.catalog import statements
-from storage.catalog.address import sqlite_path
-from storage.catalog.sqlite_files import connect_reading
 from storage.catalog.statements import RunStatement
-from storage.catalog.version import check_revision
 from storage.manifest import ADVICE, Manifest, open_file, read_manifest, read_verified
+from storage.statements import open_statements
 from storage.workspace import Workspace
 
 REPORT_NAME = "report.json"
@@ -70,7 +66,7 @@ def read_status(workspace: Workspace) -> StatusSummary:
         CorruptIndex: the live generation is damaged.
     """
     size = _bytes_below(workspace.root)
-    with _statements(workspace) as run:
+    with open_statements(workspace) as run:
         found = _with_live(workspace, run, lambda live, manifest: (live, manifest))
         if found is None:
             return StatusSummary(None, bytes_on_disk=size)
@@ -93,7 +89,7 @@ def read_status(workspace: Workspace) -> StatusSummary:
 
 def read_tasks(workspace: Workspace) -> list[TaskSummary]:
     """Return the tasks that the live generation has learned, oldest first; raises as :func:`read_status`."""
-    with _statements(workspace) as run:
+    with open_statements(workspace) as run:
         live = statements.read_head(run)
         return [] if live is None else statements.read_tasks(run, live.generation_id)
 
@@ -120,7 +116,7 @@ def read_report(workspace: Workspace) -> dict[str, Any]:
             raise CorruptIndex(f"{path} is no report: {ADVICE}")
         return document
 
-    with _statements(workspace) as run:
+    with open_statements(workspace) as run:
         report = _with_live(workspace, run, read)
     if report is None:
         raise CatalogError(f"{workspace.root} holds no task yet: run `cdml ingest-task FOLDER`")
@@ -168,48 +164,3 @@ def _bytes_below(root: Path) -> int:
                 continue
             sizes[found.st_dev, found.st_ino] = found.st_size
     return sum(sizes.values())
-
-
-@contextmanager
-def _statements(workspace: Workspace) -> Iterator[RunStatement]:
-    """Open the catalogue read-only, by the standard library where it is an SQLite file."""
-    path = sqlite_path(workspace.database_url)
-    if path is None:
-        with _server_statements(workspace) as run:
-            yield run
-        return
-    try:
-        with closing(connect_reading(path)) as connection:
-
-            def run_sqlite(statement: str, values: Mapping[str, int]) -> Sequence[Sequence[Any]]:
-                return connection.execute(statement, values).fetchall()
-
-            known = run_sqlite("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'", {})
-            check_revision(_revision(run_sqlite) if known else None, workspace.database_label)
-            yield run_sqlite
-    except sqlite3.Error as error:
-        raise CatalogError(
-            f"the catalogue {path} cannot answer: {error}; check the file and run the command again"
-        ) from error
-
-
-@contextmanager
-def _server_statements(workspace: Workspace) -> Iterator[RunStatement]:
-    from sqlalchemy import text
-
-    from storage.catalog.engine import Database
-    from storage.catalog.schema import check_schema
-
-    with closing(Database(workspace.database_url, read_only=True)) as database:
-        check_schema(database)
-
-        def run(statement: str, values: Mapping[str, int]) -> Sequence[Sequence[Any]]:
-            with database.transaction() as connection:
-                return connection.execute(text(statement), values).all()
-
-        yield run
-
-
-def _revision(run: RunStatement) -> str | None:
-    rows = run("SELECT version_num FROM alembic_version", {})
-    return str(rows[0][0]) if rows else None
