@@ -9,11 +9,15 @@ import typer
 from cli import options
 from cli.commands.benchmark import benchmark
 from cli.commands.demo import demo
+from cli.commands.gc import gc
+from cli.commands.generations import generations
 from cli.commands.ingest_task import ingest_task
 from cli.commands.init import init
 from cli.commands.query import query
 from cli.commands.report import report
+from cli.commands.rollback import rollback
 from cli.commands.status import status
+from cli.commands.tag import tag
 from cli.commands.tasks import tasks
 from cli.shell import Shell
 from continual_dml import __version__
@@ -60,6 +64,10 @@ app.command("query")(query)
 app.command("report")(report)
 app.command("tasks")(tasks)
 app.command("status")(status)
+app.command("generations")(generations)
+app.command("rollback")(rollback)
+app.command("tag")(tag)
+app.command("gc")(gc)
 app.command("demo")(demo)
 app.command("benchmark")(benchmark)
 

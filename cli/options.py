@@ -72,6 +72,14 @@ DatabaseUrl = Annotated[
     _Text,
     typer.Option(help="Catalogue database, such as postgresql+psycopg://... Default: SQLite in the folder."),
 ]
+KeepGenerations = Annotated[
+    _Whole,
+    typer.Option(
+        min=1,
+        help="How many generations stay on disk, to go back to with `cdml rollback`. Default 1: the live one "
+        "alone. May be changed later in cdml.toml.",
+    ),
+]
 Flip = Annotated[
     bool | None,
     typer.Option("--flip/--no-flip", help="Train on mirrored images too. Default: --flip."),

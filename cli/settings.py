@@ -45,6 +45,7 @@ class Environment(BaseSettings):
     embedding_dim: int | None = None
     image_side: int | None = None
     database_url: str | None = None
+    keep_generations: int | None = None
     flip: bool | None = None
     feature_map: str | None = None
     freeze_batch_norm: str | None = None

@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from continual_dml.ports import ImageReader, ProgressListener, Store
-    from continual_dml.records import CatalogItem
+    from continual_dml.records import CatalogItem, Generation
     from continual_dml.settings import Settings
     from continual_dml.workflows.estimate_ingest import IngestEstimate
     from continual_dml.workflows.ingest_task import IngestResult
     from continual_dml.workflows.plan_task import TaskPlan
     from storage.reader import WorkspaceReader
+    from storage.store import WorkspaceStore
     from storage.workspace import Workspace
 
 
@@ -72,6 +73,7 @@ def create_workspace(
     database_url: str | None,
     weights: str | None,
     of_further: Sequence[str] = (),
+    keep_generations: int = 1,
 ) -> Workspace:
     """Make a workspace, once its networks could be built from their weights.
 
@@ -82,6 +84,7 @@ def create_workspace(
         weights: ``none``, ``imagenet`` (may download), a file, or None for ImageNet from the cache folder.
         of_further: the same for each further member of a cohort, see
             :func:`cli.starting_weights.starting_weights`.
+        keep_generations: how many generations stay on disk.
 
     Raises:
         SettingsError: a network or weights that cannot be used.
@@ -93,7 +96,7 @@ def create_workspace(
 
     start = starting_weights(settings.model, weights, of_further)
     content = None if start.tensors is None else render_tensors(start.tensors)
-    return Workspace.create(folder, settings, database_url, content, start.note)
+    return Workspace.create(folder, settings, database_url, content, start.note, keep_generations)
 
 
 def image_reader(settings: Settings) -> ImageReader:
@@ -137,9 +140,76 @@ def writing(workspace: Workspace, listener: ProgressListener) -> Iterator[Store]
     from storage.store import WorkspaceStore
 
     with WorkspaceStore(workspace) as store:
-        for warning in store.warnings:
-            listener.note(warning)
+        _tell_warnings(store, listener)
         yield store
+
+
+def run_rollback(
+    workspace: Workspace, wanted: str | None, listener: ProgressListener
+) -> tuple[Generation, Generation]:
+    """Make a generation live again: a number, a tag, or the parent of the live one; return before and now.
+
+    Raises:
+        UnknownChoice: no such generation or tag.
+        CatalogError: there is nothing to go back to, or its files are not kept any more.
+        GalleryError: its files are damaged; nothing changed.
+    """
+    from continual_dml.errors import CatalogError
+    from storage.store import WorkspaceStore
+
+    with WorkspaceStore(workspace) as store:
+        live = store.head()
+        if live is None:
+            raise CatalogError(f"{workspace.root} holds no task yet: there is nothing to go back to")
+        number = live.parent_id if wanted is None else store.resolve(wanted)
+        if number is None:
+            raise CatalogError(f"generation {live.generation_id} is the first: there is nothing before it")
+        now = store.rollback(number)
+        _tell_warnings(store, listener)
+        return live, now
+
+
+def run_tag(workspace: Workspace, name: str, wanted: str | None, listener: ProgressListener) -> int:
+    """Name a generation (a number, a tag, or the live one) and return its number; raises as ``tag``."""
+    from continual_dml.errors import CatalogError
+    from storage.store import WorkspaceStore
+
+    with WorkspaceStore(workspace) as store:
+        _tell_warnings(store, listener)
+        live = store.head()
+        if live is None:
+            raise CatalogError(f"{workspace.root} holds no task yet: there is nothing to tag")
+        number = live.generation_id if wanted is None else store.resolve(wanted)
+        store.tag(name, number)
+        return number
+
+
+def run_untag(workspace: Workspace, name: str, listener: ProgressListener) -> None:
+    """Take a tag away; raises as ``untag``."""
+    from storage.store import WorkspaceStore
+
+    with WorkspaceStore(workspace) as store:
+        _tell_warnings(store, listener)
+        store.untag(name)
+
+
+def run_gc(workspace: Workspace, keep: int | None, listener: ProgressListener) -> tuple[list[int], int]:
+    """Remove what need not be kept; return the numbers of the removed generations and the bytes freed."""
+    from storage.generations import read_generations
+    from storage.store import WorkspaceStore
+    from storage.summary import bytes_below
+
+    before = {one.generation_id for one in read_generations(workspace) if one.kept}
+    size = bytes_below(workspace.root)
+    with WorkspaceStore(workspace, keep) as store:  # opening collects
+        _tell_warnings(store, listener)
+    after = {one.generation_id for one in read_generations(workspace) if one.kept}
+    return sorted(before - after), max(0, size - bytes_below(workspace.root))
+
+
+def _tell_warnings(store: WorkspaceStore, listener: ProgressListener) -> None:
+    for warning in store.warnings:
+        listener.note(warning)
 
 
 def _plan(request: IngestRequest, workspace: Workspace, store: Store, listener: ProgressListener) -> TaskPlan:

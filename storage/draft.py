@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from continual_dml.errors import CatalogError, GalleryError, WorkspaceError
+from continual_dml.errors import CatalogError, CorruptIndex, GalleryError, WorkspaceError
 from continual_dml.records import Generation, ImageRecord, Publication, Role
 from storage import durable, query_copies
 from storage.artefacts import PublishedArtefacts
@@ -203,7 +203,15 @@ class PublishingDraft:
 
     def _check(self, generation: Generation, manifest: Manifest, publication: Publication) -> None:
         staged = PublishedArtefacts(self._staging, generation, manifest)
-        run_self_test(staged, self._gallery_ids(publication), publication.parts, self._sample)
+        try:
+            run_self_test(staged, self._gallery_ids(publication), publication.parts, self._sample)
+        except CorruptIndex:
+            raise
+        except GalleryError as error:
+            raise GalleryError(
+                f"the new generation failed its self-test: {error}; nothing was published, the previous one "
+                "stays live"
+            ) from error
         reach("self-tested")
 
     def _check_names(self, publication: Publication) -> None:

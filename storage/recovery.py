@@ -7,7 +7,7 @@ from pathlib import Path
 
 from continual_dml.errors import CdmlError
 from storage import durable, query_copies
-from storage.catalog import publish, queries
+from storage.catalog import history, publish, queries
 from storage.catalog.engine import Database
 from storage.failpoints import reach
 from storage.workspace import Workspace
@@ -37,13 +37,17 @@ def recover(workspace: Workspace, database: Database, kept_generations: int) -> 
 
 
 def collect(workspace: Workspace, database: Database, kept_generations: int) -> list[str]:
-    """Remove every generation directory but those of the newest ``kept_generations`` of the live lineage."""
+    """Remove the files of every generation that is not kept (:func:`history.kept`), and rows that none sees.
+
+    Returns:
+        One line per thing that could not be removed; it is tried again next time.
+    """
     reach("collecting")
     try:
         with database.transaction() as connection:
-            live = queries.head(connection)
-            ancestry = [] if live is None else queries.lineage(connection, live.generation_id)
-        kept = {workspace.generation_dir(number).name for number in ancestry[:kept_generations]}
+            staying = history.kept(connection, kept_generations)
+        history.forget_unreachable(database, staying)
+        kept = {workspace.generation_dir(number).name for number in staying}
         found = sorted(path for path in workspace.generations_dir.iterdir() if path.name not in kept)
     except (CdmlError, OSError) as error:
         return [f"old generations were not removed: {error}"]

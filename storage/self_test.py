@@ -45,26 +45,28 @@ def run_self_test(
     parts: Sequence[PartCount],
     sample: Sample | None,
 ) -> None:
-    """Accept the files of a generation that is about to go live.
+    """Accept the files of a generation that is about to go live, for the first time or again.
 
     Args:
-        artefacts: the staged files.
+        artefacts: its files.
         gallery_ids: every gallery item that the catalogue will show.
         parts: what the catalogue will say about their vectors.
-        sample: vectors that must find themselves; None where the index was inherited.
+        sample: vectors that must find themselves; None where none were just given to the index.
 
     Raises:
-        GalleryError: something does not agree.
+        GalleryError: something does not agree; the message says what, for the caller to say what follows.
         CorruptIndex: a file reads back differently from what was written.
     """
     index = artefacts.open_index()
     if hash_of_ids(index.ids) != artefacts.manifest.index.ids_sha256:
-        raise _failure("the index holds other ids than its manifest says")
+        raise GalleryError("the index holds other ids than its manifest says")
     if not np.array_equal(np.sort(index.ids), np.sort(np.array(gallery_ids, dtype=np.int64))):
-        raise _failure(f"the index holds {len(index)} items, the catalogue {len(gallery_ids)}, or other ones")
+        raise GalleryError(
+            f"the index holds {len(index)} items, the catalogue {len(gallery_ids)}, or other ones"
+        )
     counted = sum(part.items for part in parts)
     if counted != len(index):
-        raise _failure(f"the gallery parts count {counted} items, the index {len(index)}")
+        raise GalleryError(f"the gallery parts count {counted} items, the index {len(index)}")
     if sample is not None:
         _find_themselves(index, sample)
     for name in artefacts.names():
@@ -82,16 +84,10 @@ def _find_themselves(index: StoredIndex, sample: Sample) -> None:
         listed = item_id in found.ids[position]
         crowded_out = len(index) > len(row) and row[-1] >= self_similarity - _TOLERANCE  # many equal images
         if abs(float(row[0]) - self_similarity) > _TOLERANCE or not (listed or crowded_out):
-            raise _failure(f"item {int(item_id)} does not find itself in the index")
+            raise GalleryError(f"item {int(item_id)} does not find itself in the index")
 
 
 def _check_finite(name: str, tensors: dict[str, NDArray[Any]]) -> None:
     for key, array in tensors.items():
         if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
-            raise _failure(f"{key} in {name} holds values that are not finite")
-
-
-def _failure(what: str) -> GalleryError:
-    return GalleryError(
-        f"the new generation failed its self-test: {what}; nothing was published, the previous one stays live"
-    )
+            raise GalleryError(f"{key} in {name} holds values that are not finite")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from types import TracebackType
@@ -9,19 +10,28 @@ from typing import TypeVar, final
 
 from sqlalchemy import Connection
 
-from continual_dml.errors import CorruptIndex, SettingsError, WorkspaceError
+from continual_dml.errors import (
+    CatalogError,
+    CorruptIndex,
+    GalleryError,
+    SettingsError,
+    UnknownChoice,
+    WorkspaceError,
+)
 from continual_dml.records import CatalogItem, Generation, TaskSummary
 from storage.artefacts import PublishedArtefacts
-from storage.catalog import publish, queries, schema
+from storage.catalog import history, publish, queries, schema
 from storage.catalog.engine import Database
 from storage.draft import PublishingDraft
 from storage.failpoints import reach
 from storage.manifest import ADVICE
 from storage.recovery import collect, recover
+from storage.self_test import run_self_test
 from storage.workspace import Workspace
 from storage.writer_lock import WriterLock
 
 _Answer = TypeVar("_Answer")
+_TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 @final
@@ -30,8 +40,8 @@ class WorkspaceStore:
 
     Args:
         workspace: an existing workspace.
-        kept_generations: how many generation directories stay on disk, the live one included. One by
-            default: cdml keeps no old models.
+        kept_generations: how many generations of the live lineage stay on disk, the live one included; None
+            takes what ``cdml.toml`` says, which is one unless the user wants more: cdml keeps no old models.
 
     Attributes:
         warnings: what could not be cleaned up, one line each.
@@ -42,12 +52,13 @@ class WorkspaceStore:
         SchemaTooNew: on entry, where a newer cdml wrote the catalogue.
     """
 
-    def __init__(self, workspace: Workspace, kept_generations: int = 1) -> None:
-        if kept_generations < 1:
-            raise SettingsError(f"kept generations is {kept_generations}; it must be 1 or more")
+    def __init__(self, workspace: Workspace, kept_generations: int | None = None) -> None:
+        keep = workspace.keep_generations if kept_generations is None else kept_generations
+        if keep < 1:
+            raise SettingsError(f"kept generations is {keep}; it must be 1 or more")
         self.workspace = workspace
         self.warnings: list[str] = []
-        self._kept_generations = kept_generations
+        self._kept_generations = keep
         self._resources = ExitStack()
         self._database: Database | None = None
         self._draft: PublishingDraft | None = None
@@ -128,6 +139,95 @@ class WorkspaceStore:
         reach("reserved")
         self._draft = PublishingDraft(self.workspace, database, reservation, self._collect)
         return self._draft
+
+    def rollback(self, generation_id: int) -> Generation:
+        """Make an earlier (or an undone) generation the live one again, once its files have proved whole.
+
+        Generations that were published after it stay on disk until the next one is published, so that this
+        can be undone.
+
+        Raises:
+            UnknownChoice: no such generation was published, or its rows are forgotten.
+            CatalogError: nothing is live yet, or its files are not kept any more.
+            GalleryError: its files are damaged; the live generation stays.
+        """
+        database = self._open_database()
+        with database.transaction() as connection:
+            live, target = queries.head(connection), queries.generation(connection, generation_id)
+            if live is None:
+                raise CatalogError(f"{self.workspace.root} holds no task yet: there is nothing to go back to")
+            if target is None:
+                known = map(str, history.published(connection))
+                raise UnknownChoice("generation", str(generation_id), known)
+            gallery = queries.gallery_ids(connection, generation_id)
+            parts = queries.parts(connection, generation_id)
+        if target == live:
+            return live
+        artefacts = self._kept_artefacts(target)
+        try:
+            run_self_test(artefacts, gallery, parts, None)
+        except CorruptIndex:
+            raise
+        except GalleryError as error:
+            raise GalleryError(
+                f"generation {generation_id} failed its self-test: {error}; generation {live.generation_id} "
+                "stays live"
+            ) from error
+        history.move_head(database, live.generation_id, generation_id)
+        reach("committed")
+        self._collect()
+        return target
+
+    def tag(self, name: str, generation_id: int) -> None:
+        """Give a generation a name, which keeps its files; a name that another has moves over.
+
+        Raises:
+            SettingsError: no name that a tag can have.
+            UnknownChoice: no such generation was published.
+            CatalogError: its files are not kept any more.
+        """
+        if not _TAG.fullmatch(name) or name.isdigit():
+            raise SettingsError(
+                f"'{name}' cannot be a tag: use letters, digits, '.', '_' and '-', 64 at most, "
+                "and not digits alone"
+            )
+        database = self._open_database()
+        with database.transaction() as connection:
+            target = queries.generation(connection, generation_id)
+        if target is not None:
+            self._kept_artefacts(target)
+        history.set_tag(database, name, generation_id)
+
+    def untag(self, name: str) -> None:
+        """Take a name away; the generation stays until the next collection.
+
+        Raises:
+            UnknownChoice: there is no such tag.
+        """
+        history.delete_tag(self._open_database(), name)
+
+    def resolve(self, name: str) -> int:
+        """Return the number of a generation given by its number or by a tag.
+
+        Raises:
+            UnknownChoice: neither.
+        """
+        if name.isdigit():
+            return int(name)
+        with self._open_database().transaction() as connection:
+            tags = history.tags(connection)
+            if name not in tags:
+                raise UnknownChoice("tag", name, tags)
+        return tags[name]
+
+    def _kept_artefacts(self, generation: Generation) -> PublishedArtefacts:
+        directory = self.workspace.generation_dir(generation.generation_id)
+        if not directory.is_dir():
+            raise CatalogError(
+                f"the files of generation {generation.generation_id} are not kept any more: see "
+                "`cdml generations`; to keep more, tag them or raise keep_generations in cdml.toml"
+            )
+        return self.open_generation(generation)
 
     def _collect(self) -> None:
         self.warnings += collect(self.workspace, self._open_database(), self._kept_generations)

@@ -65,7 +65,7 @@ def read_status(workspace: Workspace) -> StatusSummary:
         CatalogError: the catalogue cannot answer.
         CorruptIndex: the live generation is damaged.
     """
-    size = _bytes_below(workspace.root)
+    size = bytes_below(workspace.root)
     with open_statements(workspace) as run:
         found = _with_live(workspace, run, lambda live, manifest: (live, manifest))
         if found is None:
@@ -153,7 +153,7 @@ def _gallery_counts(paths: Sequence[str], parts: Sequence[PartCount], manifest: 
     )
 
 
-def _bytes_below(root: Path) -> int:
+def bytes_below(root: Path) -> int:
     """Bytes of all files, a hard-linked one counted once; what vanishes meanwhile counts nothing."""
     sizes: dict[tuple[int, int], int] = {}
     for directory, _, names in os.walk(root):

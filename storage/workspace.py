@@ -16,7 +16,7 @@ from continual_dml.settings import Settings
 from storage import durable, workspace_file
 from storage.catalog.address import check_url, redacted, secrets_of
 from storage.manifest import open_file, read_verified
-from storage.workspace_file import InitialWeights, WorkspaceFile
+from storage.workspace_file import InitialWeights, StorageSettings, WorkspaceFile
 from storage.writer_lock import WriterLock
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class Workspace:
         database_url: str | None = None,
         initial_weights: bytes | None = None,
         weights_note: Mapping[str, Any] | None = None,
+        keep_generations: int = 1,
     ) -> Workspace:
         """Make a workspace; it exists once ``cdml.toml`` does, which is written last.
 
@@ -59,6 +60,7 @@ class Workspace:
             database_url: None for an SQLite file in the workspace.
             initial_weights: the safetensors document that every specialist network starts from.
             weights_note: where these weights come from; plain values.
+            keep_generations: how many generations stay on disk, the live one included.
 
         Raises:
             WorkspaceError: there is a workspace already, or the folder holds something else.
@@ -66,6 +68,7 @@ class Workspace:
             CatalogError: the database cannot be reached or holds the catalogue of another workspace.
         """
         root = Path(os.path.abspath(root))  # noqa: PTH100 - symbolic links are kept as the user named them
+        storage = StorageSettings(keep_generations)
         if database_url is not None:
             check_url(database_url)
         _check_free(root)
@@ -82,7 +85,7 @@ class Workspace:
                 entry = durable.write_file(workspace.initial_weights_file, initial_weights)
                 weights = InitialWeights(entry, dict(weights_note or {}))
             durable.fsync_directory(root)
-            content = WorkspaceFile(settings, database_url, weights)
+            content = WorkspaceFile(settings, database_url, weights, storage)
             secret = database_url is not None and bool(secrets_of(database_url))
             mode = 0o600 if secret else 0o644
             durable.replace_text_atomically(workspace.settings_file, content.to_text(), mode)
@@ -106,6 +109,11 @@ class Workspace:
     def settings(self) -> Settings:
         """The settings that the workspace was made with."""
         return self._content.settings
+
+    @property
+    def keep_generations(self) -> int:
+        """How many generations of the live lineage stay on disk, the live one included."""
+        return self._content.storage.keep_generations
 
     @property
     def database_url(self) -> str:

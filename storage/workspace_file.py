@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from continual_dml.errors import SettingsError, WorkspaceError
+from continual_dml.errors import SettingsError, UnknownChoice, WorkspaceError
 from continual_dml.settings import Settings
 from storage.durable import FileEntry
 
@@ -31,12 +31,28 @@ class InitialWeights:
 
 
 @dataclass(frozen=True, slots=True)
+class StorageSettings:
+    """How much of its history a workspace keeps; may be changed at any time.
+
+    ``keep_generations``: how many generations of the live lineage stay on disk, the live one included.
+    """
+
+    keep_generations: int = 1
+
+    def __post_init__(self) -> None:
+        number = self.keep_generations
+        if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= 10_000:
+            raise SettingsError(f"keep_generations is {number!r}; it must be a whole number from 1 to 10000")
+
+
+@dataclass(frozen=True, slots=True)
 class WorkspaceFile:
     """The content of ``cdml.toml``. ``database_url`` is None for the workspace's own SQLite file."""
 
     settings: Settings
     database_url: str | None = field(default=None, repr=False)
     initial_weights: InitialWeights | None = None
+    storage: StorageSettings = field(default_factory=StorageSettings)
 
     def to_text(self) -> str:
         """Return the TOML document."""
@@ -49,6 +65,7 @@ class WorkspaceFile:
             entry = self.initial_weights.entry
             note = {key: value for key, value in self.initial_weights.note.items() if value is not None}
             document["initial_weights"] = {"size": entry.size, "sha256": entry.sha256, "note": note}
+        document["storage"] = asdict(self.storage)
         return _HEADER + tomli_w.dumps({**document, **self.settings.as_dict()})
 
 
@@ -66,6 +83,7 @@ def read(path: Path) -> WorkspaceFile:
     try:
         own = document.pop("workspace")
         weights = document.pop("initial_weights", None)
+        kept = document.pop("storage", {})
         version, url = own["format_version"], own.get("database_url")
         entry = None if weights is None else FileEntry(int(weights["size"]), str(weights["sha256"]))
         note = {} if weights is None else dict(weights.get("note", {}))
@@ -77,6 +95,17 @@ def read(path: Path) -> WorkspaceFile:
         )
     try:
         settings = Settings.from_dict(document)
+        storage = _storage_settings(kept)
     except SettingsError as error:
         raise SettingsError(f"{path}: {error}") from error
-    return WorkspaceFile(settings, url, None if entry is None else InitialWeights(entry, note))
+    return WorkspaceFile(settings, url, None if entry is None else InitialWeights(entry, note), storage)
+
+
+def _storage_settings(values: object) -> StorageSettings:
+    if not isinstance(values, Mapping):
+        raise SettingsError(f"storage = {values!r}: this is a section; write its settings below [storage]")
+    known = [item.name for item in fields(StorageSettings)]
+    for name in values:
+        if name not in known:
+            raise UnknownChoice("setting in [storage]", str(name), known)
+    return StorageSettings(**values)

@@ -24,6 +24,7 @@ def init(
     cohort_weights: options.CohortWeights = None,
     ensemble: options.Ensemble = None,
     database_url: options.DatabaseUrl = None,
+    keep_generations: options.KeepGenerations = None,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
@@ -48,6 +49,7 @@ def init(
         "cohort_weights": cohort_weights,
         "ensemble": ensemble,
         "database_url": database_url,
+        "keep_generations": keep_generations,
     }
     with entered(context, workspace, as_json, quiet, debug) as shell:
         from cli.render.networks import show_init
@@ -58,4 +60,5 @@ def init(
         settings = workspace_settings(chosen)
         further = listed("--cohort-weights", chosen["cohort_weights"]) if "cohort_weights" in chosen else ()
         url, start = chosen.get("database_url"), chosen.get("weights")
-        show_init(shell, create_workspace(shell.folder, settings, url, start, further))
+        kept = chosen.get("keep_generations", 1)
+        show_init(shell, create_workspace(shell.folder, settings, url, start, further, kept))

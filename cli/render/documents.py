@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from continual_dml.reports import SCHEMA_VERSION, describe_task
 
 if TYPE_CHECKING:
     from cli.wiring import Answer, Hit, IngestOutcome
-    from continual_dml.records import QuarantinedFile, TaskSummary
+    from continual_dml.records import Generation, QuarantinedFile, TaskSummary
     from continual_dml.settings import ModelSettings
     from continual_dml.workflows.estimate_ingest import IngestEstimate
     from continual_dml.workflows.plan_task import TaskPlan
+    from storage.generations import GenerationEntry
     from storage.summary import StatusSummary
     from storage.workspace import Workspace
 
@@ -140,6 +142,26 @@ def tasks_document(tasks: Sequence[TaskSummary]) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "tasks": [{**describe_task(task), "quarantined": _quarantine(task.quarantined)} for task in tasks],
     }
+
+
+def generations_document(found: Sequence[GenerationEntry]) -> dict[str, Any]:
+    """Return the log of generations, oldest first."""
+    return {"schema_version": SCHEMA_VERSION, "generations": [asdict(one) for one in found]}
+
+
+def rollback_document(before: Generation, now: Generation) -> dict[str, Any]:
+    """Return which generation was live and which one is."""
+    return {"schema_version": SCHEMA_VERSION, "before": before.generation_id, "live": now.generation_id}
+
+
+def tag_document(name: str, generation: int | None) -> dict[str, Any]:
+    """Return a tag and the generation it names, None where it names none any more."""
+    return {"schema_version": SCHEMA_VERSION, "tag": name, "generation": generation}
+
+
+def gc_document(removed: Sequence[int], freed: int) -> dict[str, Any]:
+    """Return the generations whose files were removed and the bytes freed."""
+    return {"schema_version": SCHEMA_VERSION, "removed": list(removed), "bytes_freed": freed}
 
 
 def status_document(summary: StatusSummary) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, Connection, select, text
 from sqlalchemy.orm import InstrumentedAttribute
 
-from continual_dml.records import CatalogItem, Generation, Role, TaskSummary
+from continual_dml.records import CatalogItem, Generation, PartCount, Role, TaskSummary
 from storage.catalog import statements
 from storage.catalog.statements import RunStatement
 from storage.catalog.tables import Ancestor, Category, GenerationRow, Head, Item, Run, Task
@@ -20,6 +20,19 @@ _Key = TypeVar("_Key", int, str)
 def head(connection: Connection) -> Generation | None:
     """Return the live generation, or None before the first task."""
     return statements.read_head(_runner(connection))
+
+
+def generation(connection: Connection, generation_id: int) -> Generation | None:
+    """Return a published generation, or None where there is none of this number."""
+    row = GenerationRow.__table__.c
+    chosen = select(row.generation_id, row.parent_id, row.task_id, row.manifest_sha256, row.created_at)
+    found = connection.execute(chosen.where(row.generation_id == generation_id)).first()
+    return None if found is None else Generation(*found)
+
+
+def parts(connection: Connection, generation_id: int) -> list[PartCount]:
+    """Return how many gallery vectors of which birth generation are in which state."""
+    return statements.read_parts(_runner(connection), generation_id)
 
 
 def head_id_for_update(connection: Connection) -> int | None:

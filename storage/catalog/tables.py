@@ -126,6 +126,15 @@ class Head(Base):
     generation_id: Mapped[int | None] = mapped_column(Id, ForeignKey("generation.generation_id"))
 
 
+class Tag(Base):
+    """A name that keeps a generation from being collected."""
+
+    __tablename__ = "tag"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    generation_id: Mapped[int] = mapped_column(Id, ForeignKey("generation.generation_id"), index=True)
+
+
 class GalleryPartRow(Base):
     """How many gallery items of one birth generation are in which state."""
 

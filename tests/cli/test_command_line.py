@@ -14,7 +14,8 @@ from cli.app import app
 from continual_dml import __version__
 
 ROOT = Path(cli.__file__).parent.parent
-COMMANDS = ["init", "ingest-task", "query", "report", "tasks", "status", "demo", "benchmark"]
+COMMANDS = ["init", "ingest-task", "query", "report", "tasks", "status"]
+COMMANDS += ["generations", "rollback", "tag", "gc", "demo", "benchmark"]
 WITHOUT_WORKSPACE = {"benchmark"}
 
 

@@ -6,10 +6,11 @@ import warnings
 from contextlib import closing
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import create_engine, make_url, text
 
 from continual_dml.errors import CatalogError
 from storage.catalog.engine import Database
+from storage.generations import read_generations
 from storage.reader import WorkspaceReader
 from storage.store import WorkspaceStore
 from storage.summary import read_report, read_status, read_tasks
@@ -29,6 +30,17 @@ def database_url(tmp_path_factory):
         server = package.get_server(folder / "data", cleanup_mode="delete")
         yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
         server.cleanup()
+
+
+@pytest.fixture
+def empty_database_url(database_url):
+    """Another database of the same server, dropped afterwards."""
+    engine = create_engine(database_url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text("CREATE DATABASE empty"))
+        yield make_url(database_url).set(database="empty").render_as_string(hide_password=False)
+        connection.execute(text("DROP DATABASE empty WITH (FORCE)"))
+    engine.dispose()
 
 
 def test_publish_read_crash_and_recover_on_postgresql(
@@ -58,3 +70,24 @@ def test_publish_read_crash_and_recover_on_postgresql(
     refused = pytest.raises(CatalogError, match="read-only")
     with closing(Database(database_url, read_only=True)) as database, refused, database.transaction() as one:
         one.execute(text("UPDATE head SET generation_id = NULL"))
+
+
+def test_a_rollback_on_postgresql_is_forgotten_like_one_on_sqlite(
+    empty_database_url, tmp_path, small_settings, publish
+):
+    folder = tmp_path / "workspace"
+    workspace = Workspace.create(folder, small_settings, empty_database_url, keep_generations=2)
+    with WorkspaceStore(workspace) as store:
+        for name in ("birds", "cars", "tools"):
+            publish(store, name, tmp_path / name)
+        store.tag("good", 3)
+        store.rollback(2)
+        store.untag("good")
+        publish(store, "tools", tmp_path / "again")
+        assert sorted(store.category_ids()) == ["birds", "cars", "tools"]
+    log = read_generations(workspace)
+    assert [(one.generation_id, one.live, one.kept) for one in log] == [
+        (1, False, False),
+        (2, False, True),
+        (4, True, True),
+    ]

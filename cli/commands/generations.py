@@ -1,0 +1,55 @@
+"""``cdml generations``: the log of what was published."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from cli import options
+from cli.shell import entered
+
+if TYPE_CHECKING:
+    from storage.generations import GenerationEntry
+
+
+def generations(
+    context: typer.Context,
+    workspace: options.Workspace = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """List the generations: which is live, what each learned, how well it retrieves, which are still kept."""
+    with entered(context, workspace, as_json, quiet, debug) as shell:
+        from cli.render.documents import generations_document
+        from cli.render.tables import Table, rendered
+        from cli.wiring import open_workspace
+        from storage.generations import read_generations
+
+        found = read_generations(open_workspace(shell.folder))
+        if shell.as_json:
+            shell.emit_json(generations_document(found))
+            return
+        if not found:
+            shell.emit("no generation yet: run `cdml ingest-task FOLDER`")
+            return
+        headings = ["generation", "parent", "", "task", "published", "images", "R@1", "size", "tags"]
+        shell.emit(rendered(Table("", headings, [_row(one) for one in found])))
+
+
+def _row(one: GenerationEntry) -> list[str]:
+    from cli.render.amounts import UNKNOWN, share, size
+
+    state = "live" if one.live else "" if one.in_lineage else "undone"
+    return [
+        str(one.generation_id),
+        UNKNOWN if one.parent_id is None else str(one.parent_id),
+        state,
+        one.task,
+        one.created_at,
+        str(one.images),
+        share(one.recall_at_1),
+        size(one.bytes_on_disk) if one.kept else "not kept",
+        ", ".join(one.tags),
+    ]

@@ -1,0 +1,120 @@
+"""Which generations stay, which one is live, and the names that users give them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from continual_dml.errors import CatalogError, UnknownChoice
+from storage.catalog import queries
+from storage.catalog.engine import Database
+from storage.catalog.tables import (
+    Ancestor,
+    Base,
+    Category,
+    GalleryPartRow,
+    GenerationRow,
+    Head,
+    Item,
+    MeasurementRow,
+    Quarantine,
+    Tag,
+    Task,
+)
+from storage.failpoints import reach
+
+
+def published(connection: Connection) -> list[int]:
+    """Return the numbers of all published generations, newest first."""
+    chosen = select(GenerationRow.generation_id).order_by(GenerationRow.generation_id.desc())
+    return list(connection.execute(chosen).scalars())
+
+
+def kept(connection: Connection, newest: int) -> list[int]:
+    """Return the generations whose files stay, newest first.
+
+    The ``newest`` of the live lineage, the live one among them; every tagged one; and, after a rollback and
+    until something is published again, the ``newest`` of those that it undid, so that it can be undone.
+    """
+    live = queries.head(connection)
+    if live is None:
+        return []
+    number = live.generation_id
+    undone = [later for later in published(connection) if later > number]
+    chosen = {*queries.lineage(connection, number)[:newest], *undone[:newest], *tags(connection).values()}
+    return sorted(chosen, reverse=True)
+
+
+def forget_unreachable(database: Database, reachable_from: Collection[int]) -> None:
+    """Delete the rows of published generations that none of ``reachable_from`` descends from."""
+    with database.transaction() as connection:
+        seen = select(Ancestor.ancestor_id).where(Ancestor.generation_id.in_(reachable_from))
+        gone = set(published(connection)) - set(connection.execute(seen).scalars())
+        if not gone:
+            return
+        own_tasks = select(Task.task_id).where(Task.generation_id.in_(gone))
+        for result in (MeasurementRow, GalleryPartRow, Ancestor, GenerationRow):
+            _delete_of(connection, result, gone)
+        connection.execute(delete(Quarantine).where(Quarantine.task_id.in_(own_tasks)))
+        for born in (Item, Category, Task):
+            _delete_of(connection, born, gone)
+        reach("rows-forgotten")
+
+
+def move_head(database: Database, expected: int, generation_id: int) -> None:
+    """Make ``generation_id`` the live generation.
+
+    Raises:
+        CatalogError: ``expected`` is not live any more, or the database refused.
+    """
+    try:
+        with database.transaction() as connection:
+            live = queries.head_id_for_update(connection)
+            if live != expected:
+                raise CatalogError(
+                    f"{live} is live now in {database.label}, not {expected}: run the command again"
+                )
+            connection.execute(update(Head).values(generation_id=generation_id))
+            reach("before-commit")
+    except CatalogError:
+        # An error inside COMMIT leaves open whether it happened.
+        with database.transaction() as connection:
+            now = queries.head(connection)
+            if now is None or now.generation_id != generation_id:
+                raise
+
+
+def tags(connection: Connection) -> dict[str, int]:
+    """Return all tags, name to generation."""
+    return {row.name: row.generation_id for row in connection.execute(select(Tag).order_by(Tag.name))}
+
+
+def set_tag(database: Database, name: str, generation_id: int) -> None:
+    """Give a generation a name; one that another has moves over.
+
+    Raises:
+        UnknownChoice: no such generation was published.
+    """
+    with database.transaction() as connection:
+        if not queries.is_published(connection, generation_id):
+            raise UnknownChoice("generation", str(generation_id), map(str, published(connection)))
+        connection.execute(delete(Tag).where(Tag.name == name))
+        connection.execute(insert(Tag).values(name=name, generation_id=generation_id))
+
+
+def delete_tag(database: Database, name: str) -> None:
+    """Take a name away.
+
+    Raises:
+        UnknownChoice: there is no such tag.
+    """
+    with database.transaction() as connection:
+        known = tags(connection)
+        if name not in known:
+            raise UnknownChoice("tag", name, known)
+        connection.execute(delete(Tag).where(Tag.name == name))
+
+
+def _delete_of(connection: Connection, table: type[Base], generations: Collection[int]) -> None:
+    connection.execute(delete(table).where(table.generation_id.in_(generations)))  # type: ignore[attr-defined]

@@ -1,0 +1,94 @@
+"""The log of generations: what was published, from what, how well it retrieves, and what is still on disk."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from storage.statements import open_statements
+from storage.workspace import Workspace
+
+_GENERATIONS = """
+SELECT g.generation_id, g.parent_id, t.name, g.created_at,
+       (SELECT SUM(p.items) FROM gallery_part p WHERE p.generation_id = g.generation_id),
+       (SELECT AVG(m.value) FROM measurement m WHERE m.generation_id = g.generation_id
+        AND m.metric = 'recall' AND m.k = 1 AND m.scope = 'merged')
+FROM generation g JOIN task t ON t.task_id = g.task_id
+ORDER BY g.generation_id
+"""
+_LINEAGE = """
+SELECT h.generation_id, a.ancestor_id FROM head h JOIN ancestor a ON a.generation_id = h.generation_id
+"""
+_TAGS = "SELECT name, generation_id FROM tag ORDER BY name"
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationEntry:
+    """One published generation.
+
+    ``task``: the one that it learned; ``images``: in its gallery; ``recall_at_1``: average over its tasks,
+    merged gallery, None where nothing could be asked; ``in_lineage``: whether the live generation is this one
+    or descends from it; ``bytes_on_disk``: of its files, 0 where they are not kept any more.
+    """
+
+    generation_id: int
+    parent_id: int | None
+    task: str
+    created_at: str
+    images: int
+    recall_at_1: float | None
+    tags: tuple[str, ...]
+    live: bool
+    in_lineage: bool
+    kept: bool
+    bytes_on_disk: int
+
+
+def read_generations(workspace: Workspace) -> list[GenerationEntry]:
+    """Return all generations that the catalogue knows, oldest first.
+
+    Raises:
+        CatalogError: the catalogue cannot answer.
+    """
+    with open_statements(workspace) as run:
+        lineage = run(_LINEAGE, {})
+        tags = run(_TAGS, {})
+        rows = run(_GENERATIONS, {})
+    live = lineage[0][0] if lineage else None
+    ancestors = {ancestor for _, ancestor in lineage}
+    return [_entry(workspace, row, tags, live, ancestors) for row in rows]
+
+
+def _entry(
+    workspace: Workspace,
+    row: Sequence[Any],
+    tags: Sequence[Sequence[Any]],
+    live: int | None,
+    ancestors: set[int],
+) -> GenerationEntry:
+    number, parent, task, created_at, images, recall = row
+    directory = workspace.generation_dir(number)
+    return GenerationEntry(
+        generation_id=number,
+        parent_id=parent,
+        task=task,
+        created_at=created_at,
+        images=int(images or 0),
+        recall_at_1=recall,
+        tags=tuple(name for name, tagged in tags if tagged == number),
+        live=number == live,
+        in_lineage=number in ancestors,
+        kept=directory.is_dir(),
+        bytes_on_disk=_size(directory),
+    )
+
+
+def _size(directory: Path) -> int:
+    """Bytes of the files of a directory; 0 where it is gone, or goes meanwhile."""
+    try:
+        return sum(entry.stat(follow_symlinks=False).st_size for entry in os.scandir(directory))
+    except FileNotFoundError:
+        return 0
