@@ -19,6 +19,7 @@ from cli.commands.rollback import rollback
 from cli.commands.status import status
 from cli.commands.tag import tag
 from cli.commands.tasks import tasks
+from cli.commands.verify import verify
 from cli.shell import Shell
 from continual_dml import __version__
 
@@ -68,6 +69,7 @@ app.command("generations")(generations)
 app.command("rollback")(rollback)
 app.command("tag")(tag)
 app.command("gc")(gc)
+app.command("verify")(verify)
 app.command("demo")(demo)
 app.command("benchmark")(benchmark)
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from continual_dml.workflows.plan_task import TaskPlan
     from storage.generations import GenerationEntry
     from storage.summary import StatusSummary
+    from storage.verification import Verification
     from storage.workspace import Workspace
 
 
@@ -162,6 +163,11 @@ def tag_document(name: str, generation: int | None) -> dict[str, Any]:
 def gc_document(removed: Sequence[int], freed: int) -> dict[str, Any]:
     """Return the generations whose files were removed and the bytes freed."""
     return {"schema_version": SCHEMA_VERSION, "removed": list(removed), "bytes_freed": freed}
+
+
+def verify_document(found: Verification) -> dict[str, Any]:
+    """Return what was checked and what is wrong."""
+    return {"schema_version": SCHEMA_VERSION, "whole": not found.problems, **asdict(found)}
 
 
 def status_document(summary: StatusSummary) -> dict[str, Any]:

@@ -9,11 +9,13 @@ import pytest
 from sqlalchemy import create_engine, make_url, text
 
 from continual_dml.errors import CatalogError
+from continual_dml.ports import SilentListener
 from storage.catalog.engine import Database
 from storage.generations import read_generations
 from storage.reader import WorkspaceReader
 from storage.store import WorkspaceStore
 from storage.summary import read_report, read_status, read_tasks
+from storage.verification import verify
 from storage.workspace import Workspace
 
 
@@ -91,3 +93,4 @@ def test_a_rollback_on_postgresql_is_forgotten_like_one_on_sqlite(
         (2, False, True),
         (4, True, True),
     ]
+    assert verify(workspace, deep=True, listener=SilentListener()).problems == []

@@ -1,0 +1,54 @@
+"""``cdml verify``: is everything that the workspace keeps still whole?"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cli import options
+from cli.shell import entered, print_error_line
+
+DAMAGED = 7
+
+
+def verify(
+    context: typer.Context,
+    deep: Annotated[
+        bool,
+        typer.Option(
+            "--deep", help="Hash query images and initial weights too; have SQLite check its own file."
+        ),
+    ] = False,
+    workspace: options.Workspace = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Check files, manifests, index and catalogue against each other; change nothing.
+
+    Every file of every generation on disk is read and hashed. The exit code is 7 where something is wrong.
+    """
+    with entered(context, workspace, as_json, quiet, debug) as shell:
+        from cli.render.amounts import counted
+        from cli.render.documents import verify_document
+        from cli.render.progress import progress_listener
+        from cli.wiring import open_workspace
+        from storage.verification import verify as check
+
+        with progress_listener(shell.quiet) as listener:
+            found = check(open_workspace(shell.folder), deep=deep, listener=listener)
+        for problem in found.problems:
+            print_error_line(f"error: {problem}")
+        if found.problems:
+            shell.exit_code = DAMAGED
+        if shell.as_json:
+            shell.emit_json(verify_document(found))
+            return
+        checked = (
+            f"{counted(found.generations, 'generation', 'generations')}, "
+            f"{counted(found.files, 'file', 'files')}, "
+            f"{counted(found.query_copies, 'query image', 'query images')} checked"
+        )
+        problems = counted(len(found.problems), "problem", "problems")
+        shell.emit(f"{checked}: {problems if found.problems else 'all whole'}")
