@@ -73,12 +73,10 @@ def _pictures(comparison: Comparison, runs: Sequence[Mapping[str, Any]]) -> Iter
 
 
 def task_names(runs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the tasks' names, or their numbers where the seeds deal them in different orders."""
+    """Return the tasks' names, or empty ones where the seeds deal them in different orders."""
     orders = {tuple(task["name"] for task in run["stream"]["tasks"]) for run in runs}
     first, *others = orders
-    return (
-        [f"task {place}" for place in range(1, len(first) + 1)] if others else [printable(n) for n in first]
-    )
+    return [""] * len(first) if others else [printable(name) for name in first]
 
 
 def write_file(path: Path, content: bytes) -> Path:

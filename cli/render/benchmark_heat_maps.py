@@ -25,7 +25,7 @@ def recall_matrices_png(rows: Sequence[MethodRow], tasks: Sequence[str], stream:
 
     Args:
         rows: one per method, with a matrix.
-        tasks: their names, in the order learned.
+        tasks: their names, in the order learned; empty where seeds learn them in different orders.
         stream: its name, for the title.
     """
     from matplotlib.figure import Figure
@@ -79,7 +79,7 @@ def _name_tasks(axes: Axes, tasks: Sequence[str], *, first: bool) -> None:
     step = -(-len(tasks) // 25)
     places = list(range(0, len(tasks), step))
     numbers = [str(place + 1) for place in places]
-    names = [f"{shortened(tasks[place], MOST_IN_TASK)}  {place + 1}" for place in places]
+    names = [f"{shortened(tasks[place], MOST_IN_TASK)}  {place + 1}".lstrip() for place in places]
     axes.tick_params(length=0, labelsize=7, labelcolor=FAINT)
     axes.set_xticks(places, numbers)
     axes.set_yticks(places, names if first else numbers)

@@ -202,7 +202,7 @@ def test_names_with_dollars_and_letters_that_the_font_lacks_can_be_drawn(tmp_pat
 
 def test_tasks_dealt_in_another_order_by_each_seed_are_numbered():
     assert task_names([run("a", 0, 0.8), run("a", 1, 0.8)]) == ["north", "south"]
-    assert task_names([run("a", 0, 0.8), run("a", 1, 0.8, tasks=("south", "north"))]) == ["task 1", "task 2"]
+    assert task_names([run("a", 0, 0.8), run("a", 1, 0.8, tasks=("south", "north"))]) == ["", ""]
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(runs, tmp_path):
