@@ -6,6 +6,7 @@ The long ones, with every readout and every K, are the table.md beside it.
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,6 +106,7 @@ def render(results: Path, *, ablation: bool) -> str:
     """Return the conditions of a comparison, its short table and where the long ones are."""
     runs = Runs.read(results / "runs.csv")
     conditions = (results / "table.md").read_text().partition("\n\n")[0]
+    conditions = re.sub(r" Differences are to \*\*.*?\*\* on the same seeds\.", "", conditions)  # not these
     table = ablation_table(runs) if ablation else f"{methods_table(runs)}\n\n{findings(runs)}"
     return f"{conditions} All readouts: `{results.as_posix()}/table.md`.\n\n{table}"
 

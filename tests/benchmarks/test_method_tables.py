@@ -115,7 +115,9 @@ def test_a_change_is_compared_with_the_same_without_it(tmp_path: Path) -> None:
 
 
 def test_conditions_come_from_the_long_table(tmp_path: Path, runs: Runs) -> None:
-    (tmp_path / "table.md").write_text("Stream **glyphs**: seeds 0, 1.\n\n**Retrieval**\n")
+    (tmp_path / "table.md").write_text(
+        "Stream **glyphs**: seeds 0, 1. Differences are to **frozen** on the same seeds.\n\n**Retrieval**\n"
+    )
     text = render(tmp_path, ablation=False)
     assert text.startswith(
         f"Stream **glyphs**: seeds 0, 1. All readouts: `{tmp_path}/table.md`.\n\n| method |"
