@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from cli import options
+from cli.commands.backup import backup
 from cli.commands.benchmark import benchmark
 from cli.commands.demo import demo
 from cli.commands.gc import gc
@@ -15,6 +16,7 @@ from cli.commands.ingest_task import ingest_task
 from cli.commands.init import init
 from cli.commands.query import query
 from cli.commands.report import report
+from cli.commands.restore import restore
 from cli.commands.rollback import rollback
 from cli.commands.status import status
 from cli.commands.tag import tag
@@ -70,6 +72,8 @@ app.command("rollback")(rollback)
 app.command("tag")(tag)
 app.command("gc")(gc)
 app.command("verify")(verify)
+app.command("backup")(backup)
+app.command("restore")(restore)
 app.command("demo")(demo)
 app.command("benchmark")(benchmark)
 

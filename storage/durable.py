@@ -120,6 +120,12 @@ def remove_file(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def remove_empty_directory(path: Path) -> None:
+    """Remove a directory that holds nothing; one that does stays, and that is an error."""
+    with _reported("remove", path):
+        path.rmdir()
+
+
 def remove_tree(path: Path) -> None:
     """Remove a directory with all that is in it; a missing one is fine."""
     with _reported("remove", path), suppress(FileNotFoundError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -173,21 +174,31 @@ class Workspace:
         Raises:
             CorruptIndex: the file is missing or differs from what ``cdml.toml`` says.
         """
-        weights = self._content.initial_weights
-        if weights is None:
+        content = self.initial_weights_bytes()
+        if content is None:
             return None
         from storage.tensor_files import parse_tensors
 
+        return parse_tensors(content, str(self.initial_weights_file))
+
+    def initial_weights_bytes(self) -> bytes | None:
+        """Return the verified file of :meth:`initial_weights` as it is; raises as that."""
+        weights = self._content.initial_weights
+        if weights is None:
+            return None
         path = self.initial_weights_file
         try:
             descriptor = open_file(path)
         except OSError as error:
             raise CorruptIndex(f"cannot open {path}: put the initial weights back from a backup") from error
         try:
-            content = read_verified(descriptor, str(path), weights.entry.size, weights.entry.sha256)
+            return read_verified(descriptor, str(path), weights.entry.size, weights.entry.sha256)
         finally:
             os.close(descriptor)
-        return parse_tensors(content, str(path))
+
+    def settings_text_without_database(self) -> str:
+        """Return ``cdml.toml`` without the catalogue's address, which may hold a password."""
+        return replace(self._content, database_url=None).to_text()
 
     def _make_catalogue(self) -> None:
         from storage.catalog import queries, schema

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 from continual_dml.reports import SCHEMA_VERSION, describe_task
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from cli.wiring import Answer, Hit, IngestOutcome
     from continual_dml.records import Generation, QuarantinedFile, TaskSummary
     from continual_dml.settings import ModelSettings
     from continual_dml.workflows.estimate_ingest import IngestEstimate
     from continual_dml.workflows.plan_task import TaskPlan
+    from storage.durable import FileEntry
     from storage.generations import GenerationEntry
     from storage.summary import StatusSummary
     from storage.verification import Verification
@@ -168,6 +171,21 @@ def gc_document(removed: Sequence[int], freed: int) -> dict[str, Any]:
 def verify_document(found: Verification) -> dict[str, Any]:
     """Return what was checked and what is wrong."""
     return {"schema_version": SCHEMA_VERSION, "whole": not found.problems, **asdict(found)}
+
+
+def backup_document(path: Path, entry: FileEntry) -> dict[str, Any]:
+    """Return where a backup lies, its size and its hash."""
+    return {"schema_version": SCHEMA_VERSION, "file": str(path), **asdict(entry)}
+
+
+def restore_document(workspace: Workspace, generation: int | None) -> dict[str, Any]:
+    """Return what a backup became."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "workspace": str(workspace.root),
+        "database": workspace.database_label,
+        "generation": generation,
+    }
 
 
 def status_document(summary: StatusSummary) -> dict[str, Any]:

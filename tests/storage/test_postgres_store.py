@@ -10,6 +10,7 @@ from sqlalchemy import create_engine, make_url, text
 
 from continual_dml.errors import CatalogError
 from continual_dml.ports import SilentListener
+from storage.backup import back_up, restore
 from storage.catalog.engine import Database
 from storage.generations import read_generations
 from storage.reader import WorkspaceReader
@@ -94,3 +95,22 @@ def test_a_rollback_on_postgresql_is_forgotten_like_one_on_sqlite(
         (4, True, True),
     ]
     assert verify(workspace, deep=True, listener=SilentListener()).problems == []
+
+
+def test_a_backup_moves_a_workspace_to_postgresql_and_back(workspace, empty_database_url, tmp_path, publish):
+    with WorkspaceStore(workspace) as store:
+        publish(store, "birds", tmp_path / "birds")
+        publish(store, "cars", tmp_path / "cars")
+    back_up(workspace, tmp_path / "one.tar", SilentListener())
+    there = restore(tmp_path / "one.tar", tmp_path / "there", empty_database_url, SilentListener())
+    assert not (there.root / "catalog.db").exists()
+    assert verify(there, deep=True, listener=SilentListener()).problems == []
+    assert read_tasks(there) == read_tasks(workspace)
+    with WorkspaceStore(there) as store:
+        publish(store, "tools", tmp_path / "tools")
+    back_up(there, tmp_path / "two.tar", SilentListener())
+    back = restore(tmp_path / "two.tar", tmp_path / "back", None, SilentListener())
+    assert read_generations(back) == read_generations(there)
+    with pytest.raises(CatalogError, match="holds a catalogue already"):
+        restore(tmp_path / "one.tar", tmp_path / "twice", empty_database_url, SilentListener())
+    assert not (tmp_path / "twice").exists()
