@@ -105,8 +105,8 @@ def asked(request: BenchmarkRequest, variant: Variant) -> dict[str, Any]:
         "best_test_epoch": request.best_test_epoch,
         "first_steps": request.first_steps,
         "weights": Path(request.weights or "imagenet").name,
-        "recipe": asdict(recipe_for(variant.settings.training)),
         "settings": variant.settings.as_dict(),
+        "recipe": asdict(recipe_for(variant.settings.training)),
     }
     plain: dict[str, Any] = json.loads(json.dumps(document))
     return plain
