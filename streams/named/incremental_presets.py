@@ -156,7 +156,6 @@ _OWN_SPLITS = (
         "val/images/ and val/val_annotations.txt",
         find_files=tiny_imagenet.own_split,
         task_sizes=half_then_four(200),
-        recall_at=_POWERS_OF_TWO,
         published=PublishedCounts(total=SplitCounts(200, 110_000, 10_000)),
     ),
 )

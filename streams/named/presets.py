@@ -39,8 +39,7 @@ class StreamPreset:
     folder. ``task_sizes`` are the categories per task that are used where none are asked for; empty where the
     data are divided into tasks already, or the number of categories decides. ``query_fraction`` is held out
     per category where the data give no queries; None takes the setting. ``recall_at`` are the K that papers
-    report for it. ``render`` draws the data (folder,
-    side in pixels, seed) where there are none to get.
+    report for it. ``render`` draws the data (folder, side in pixels, seed) where there are none to get.
     """
 
     name: str

@@ -50,9 +50,8 @@ def read_stream(
         EmptyTask: a task without a usable training image.
         StreamError: more than one in a hundred of the listed files cannot be read.
     """
-    parts = [_of_role(task, role) for task in tasks for role in (Role.GALLERY, Role.QUERY)]
-    unseen = [[file for file in found.unseen if file.role is role] for role in (Role.QUERY, Role.GALLERY)]
-    parts += unseen if all(unseen) else [[], list(found.unseen)]
+    parts = [_of_role(task.files, role) for task in tasks for role in (Role.GALLERY, Role.QUERY)]
+    parts += [_of_role(found.unseen, Role.QUERY), _of_role(found.unseen, Role.GALLERY, None)]
     files = [file for part in parts for file in part]
     ids = {category: label for label, category in enumerate(categories_of(files))}
     reading = _Reading(allocate_pixels(len(files), side_pixels, pixel_directory), found.from_list)
@@ -66,21 +65,24 @@ def read_stream(
             listener.advance()
         sections.append((first, len(reading.labels)))
     reading.report(name, len(files), listener)
-    shown = [reading.section(first, end) for first, end in sections]
     experiences = []
     for number, task in enumerate(tasks):
-        train, query = shown[2 * number], shown[2 * number + 1]
+        train, query = (reading.section(first, end) for first, end in sections[2 * number : 2 * number + 2])
         if not len(train):
             raise EmptyTask(f"{name}: task '{task.name}' has no usable training image; check its files")
         experiences.append(Experience(task.name, train, query))
-    (asking, _), (_, end) = sections[-2:]
-    asks = np.arange(asking, end) < sections[-2][1]
-    return LearningStream(
-        name,
-        tuple(experiences),
-        reading.section(asking, end) if end > asking else None,
-        asks if 0 < asks.sum() < len(asks) else None,
-    )
+    return LearningStream(name, tuple(experiences), *_unseen(reading, *sections[-2:]))
+
+
+def _unseen(
+    reading: _Reading, asked: tuple[int, int], gallery: tuple[int, int]
+) -> tuple[LabelledImages | None, NDArray[np.bool_] | None]:
+    """Return the unseen images and which of them ask; None for the latter where all ask one another."""
+    first, end = asked[0], gallery[1]
+    if first == end:
+        return None, None
+    asks = np.arange(first, end) < asked[1]
+    return reading.section(first, end), None if asks.all() or not asks.any() else asks
 
 
 @dataclass(slots=True)
@@ -120,5 +122,5 @@ class _Reading:
         return LabelledImages(self.pixels[first:end], np.array(self.labels[first:end], dtype=np.int64))
 
 
-def _of_role(task: FileGroup, role: Role) -> list[FoundFile]:
-    return [file for file in task.files if file.role is role]
+def _of_role(files: Sequence[FoundFile], *roles: Role | None) -> list[FoundFile]:
+    return [file for file in files if file.role in roles]
