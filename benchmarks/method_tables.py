@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cli.render.benchmark_cells import interval_cell, size_cell, spread_cell
-from continual_dml.comparisons.spread import Interval, Spread, paired_interval, spread
+from continual_dml.comparisons.spread import Interval, Spread, gap_closed, paired_interval, spread
 
 DEFAULT, FROZEN, JOINT = "mutual-distillation", "frozen", "joint"
 OURS = (DEFAULT, "online-mutual-distillation")
@@ -95,11 +95,8 @@ class Runs:
 
     def gap_closed(self, label: str) -> Spread | None:
         """Return the share of the way from the frozen network to joint training, per seed."""
-        low, high = self.by_seed(FROZEN, "recall_at_1"), self.by_seed(JOINT, "recall_at_1")
-        mine = self.by_seed(label, "recall_at_1")
-        shared = mine.keys() & low.keys() & high.keys()
-        closed = [(mine[s] - low[s]) / (high[s] - low[s]) for s in sorted(shared) if high[s] != low[s]]
-        return spread(closed)
+        reached, low, high = (self.by_seed(one, "recall_at_1") for one in (label, FROZEN, JOINT))
+        return gap_closed(reached, low, high)
 
 
 def render(results: Path, *, ablation: bool) -> str:

@@ -6,7 +6,14 @@ from collections.abc import Iterable, Sequence
 
 from continual_dml.comparisons.readings import Matrix, Reading, known_values
 from continual_dml.comparisons.rows import MethodRow, place
-from continual_dml.comparisons.spread import Interval, Spread, paired_interval, spread
+from continual_dml.comparisons.spread import (
+    Interval,
+    Spread,
+    gap_closed,
+    paired_interval,
+    positive_gaps,
+    spread,
+)
 
 FROZEN, JOINT = ("frozen",), ("joint", "joint-training")
 """Methods that mark the two ends of the gap."""
@@ -38,7 +45,7 @@ class Groups:
             seeds=tuple(sorted(reading.seed for reading in group)),
             measures={name: spread(list(by_seed(group, name).values())) for name in names},
             difference={name: _paired(group, reference, name) for name in COMPARED},
-            gap_closed=self._gap_closed(group),
+            gap_closed=gap_closed(by_seed(group, "recall_at_1"), self._frozen, self._joint),
             to_reembedded=_paired(group, whole, "recall_at_1") if first.gallery != "reembedded" else None,
             matrix=mean_matrix([reading.matrix for reading in group if reading.matrix]),
             over_tasks=_over_tasks(group),
@@ -51,22 +58,13 @@ class Groups:
 
     def notes(self) -> list[str]:
         """Tell why no gap is given although both its ends were run."""
-        if not self._frozen.keys() & self._joint.keys() or self._gaps():
+        if not self._frozen.keys() & self._joint.keys() or positive_gaps(self._frozen, self._joint):
             return []
         return ["Joint training is not above the frozen network on every seed: there is no gap to close."]
 
     def _end(self, found: Sequence[Reading], methods: Sequence[str]) -> dict[int, float]:
         label = label_of(found, methods)
         return by_seed(self.by_key.get((label or "", "statistics", "reembedded"), []), "recall_at_1")
-
-    def _gaps(self) -> dict[int, float]:
-        """Return joint - frozen by seed; nothing where one is not positive: ratios would mislead."""
-        gaps = {seed: self._joint[seed] - low for seed, low in self._frozen.items() if seed in self._joint}
-        return gaps if all(gap > 0 for gap in gaps.values()) else {}
-
-    def _gap_closed(self, group: Sequence[Reading]) -> Spread | None:
-        reached, gaps = by_seed(group, "recall_at_1"), self._gaps()
-        return spread([(reached[s] - self._frozen[s]) / gap for s, gap in gaps.items() if s in reached])
 
 
 def mean_matrix(matrices: Sequence[Matrix]) -> Matrix:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,6 +52,26 @@ def spread(values: Sequence[float]) -> Spread | None:
         return Spread(mean, None, 1)
     variance = math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
     return Spread(_tidy(mean), _tidy(math.sqrt(variance)), len(values))
+
+
+def positive_gaps(low: Mapping[int, float], high: Mapping[int, float]) -> dict[int, float]:
+    """Return high - low by seed; nothing at all where one is not positive: ratios would mislead."""
+    gaps = {seed: high[seed] - value for seed, value in low.items() if seed in high}
+    return gaps if all(gap > 0 for gap in gaps.values()) else {}
+
+
+def gap_closed(
+    reached: Mapping[int, float], low: Mapping[int, float], high: Mapping[int, float]
+) -> Spread | None:
+    """Return the share of the way from ``low`` to ``high`` that was gone, over the seeds that have all three.
+
+    None where no seed has, or where one gap is not positive.
+
+    >>> gap_closed({0: 0.75, 1: 0.5}, low={0: 0.5, 1: 0.25}, high={0: 1.0, 1: 0.75})
+    Spread(mean=0.5, deviation=0.0, seeds=2)
+    """
+    gaps = positive_gaps(low, high)
+    return spread([(reached[seed] - low[seed]) / gap for seed, gap in gaps.items() if seed in reached])
 
 
 def paired_interval(differences: Sequence[float]) -> Interval | None:
