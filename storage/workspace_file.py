@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from continual_dml.errors import SettingsError, UnknownChoice, WorkspaceError
+from continual_dml.errors import SettingsError, WorkspaceError
 from continual_dml.settings import Settings
+from continual_dml.settings.whole import build_section
 from storage.durable import FileEntry
 
 if sys.version_info >= (3, 11):
@@ -95,17 +96,7 @@ def read(path: Path) -> WorkspaceFile:
         )
     try:
         settings = Settings.from_dict(document)
-        storage = _storage_settings(kept)
+        storage = build_section(StorageSettings, "storage", kept)
     except SettingsError as error:
         raise SettingsError(f"{path}: {error}") from error
     return WorkspaceFile(settings, url, None if entry is None else InitialWeights(entry, note), storage)
-
-
-def _storage_settings(values: object) -> StorageSettings:
-    if not isinstance(values, Mapping):
-        raise SettingsError(f"storage = {values!r}: this is a section; write its settings below [storage]")
-    known = [item.name for item in fields(StorageSettings)]
-    for name in values:
-        if name not in known:
-            raise UnknownChoice("setting in [storage]", str(name), known)
-    return StorageSettings(**values)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import Any, TypeVar
 
 from continual_dml.errors import SettingsError, UnknownChoice
 from continual_dml.settings.cohort import CohortSettings
@@ -13,6 +13,8 @@ from continual_dml.settings.model import ModelSettings
 from continual_dml.settings.objective import ObjectiveWeights
 from continual_dml.settings.self_distillation import SelfDistillationSettings
 from continual_dml.settings.training import TrainingSettings
+
+_Target = TypeVar("_Target")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +37,7 @@ class Settings:
         Raises:
             SettingsError: a section, a name or a value that cannot be.
         """
-        built: Settings = _build(cls, values, "")
-        return built
+        return _build(cls, values, "")
 
 
 def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -62,11 +63,16 @@ _SECTIONS: dict[str, type] = {
 }
 
 
-def _section(name: str, value: object, where: str) -> Any:  # noqa: ANN401 - the section's own type
+def build_section(target: type[_Target], name: str, value: object, where: str = "") -> _Target:
+    """Build the dataclass ``target`` from the plain values of the section ``name`` below ``where``.
+
+    Raises:
+        SettingsError: no section, a name that ``target`` has not, or a value that cannot be.
+    """
     if not isinstance(value, Mapping):
         path = f"{where}.{name}" if where else name
         raise SettingsError(f"{name} = {value!r}: this is a section; write its settings below [{path}]")
-    return _build(_SECTIONS[name], value, name)
+    return _build(target, value, name)
 
 
 def _several(name: str, value: object, where: str) -> tuple[Any, ...]:
@@ -75,15 +81,15 @@ def _several(name: str, value: object, where: str) -> tuple[Any, ...]:
     return tuple(value)
 
 
-def _build(target: type, values: Mapping[str, Any], where: str) -> Any:  # noqa: ANN401 - the target's own type
-    known = {item.name: item for item in fields(target)}
+def _build(target: type[_Target], values: Mapping[str, Any], where: str) -> _Target:
+    known = {item.name: item for item in fields(target)}  # type: ignore[arg-type]
     arguments: dict[str, Any] = {}
     for name, value in values.items():
         if name not in known:
             raise UnknownChoice(f"setting in [{where or 'top'}]", name, known)
         kind = str(known[name].type)
         if name in _SECTIONS and kind == _SECTIONS[name].__name__:
-            arguments[name] = _section(name, value, where)
+            arguments[name] = build_section(_SECTIONS[name], name, value, where)
         elif kind.startswith("tuple"):
             arguments[name] = _several(name, value, where)
         else:
