@@ -15,6 +15,7 @@
         DimensionMismatch
         StaleGallery
         CorruptIndex
+        SelfTestFailed              a generation that does not agree with itself cannot go live
       SettingsError                 a value that cannot work (exit 2)
         UnknownChoice               not one of the valid names, with suggestions
       TrainingError
@@ -91,6 +92,10 @@ class StaleGallery(GalleryError):
 
 class CorruptIndex(GalleryError):
     """A published file that is missing or differs from its manifest."""
+
+
+class SelfTestFailed(GalleryError):
+    """Files and catalogue of a generation do not agree, so that it cannot go live."""
 
 
 class SettingsError(CdmlError):

@@ -14,8 +14,9 @@ from continual_dml.errors import CorruptIndex
 from continual_dml.records import Generation
 from storage.index import INDEXES
 from storage.index.stored import StoredIndex
-from storage.manifest import ADVICE, Manifest, open_file, read_manifest, read_verified
+from storage.manifest import Manifest, read_manifest
 from storage.tensor_files import parse_tensors
+from storage.verified_files import ADVICE, open_published, read_published, read_verified
 
 
 class PublishedArtefacts:
@@ -54,7 +55,7 @@ class PublishedArtefacts:
         """
         try:
             for name in self._manifest.files:
-                self._pinned[name] = self._open(name)
+                self._pinned[name] = open_published(self.path(name))
         except BaseException:
             self.close()
             raise
@@ -122,19 +123,6 @@ class PublishedArtefacts:
         if pinned is not None:
             return read_verified(pinned, str(self.path(name)), entry.size, entry.sha256)
         try:
-            descriptor = self._open(name)
+            return read_published(self.path(name), entry.size, entry.sha256)
         except FileNotFoundError as error:
             raise CorruptIndex(f"{self.path(name)} is missing: {ADVICE}") from error
-        try:
-            return read_verified(descriptor, str(self.path(name)), entry.size, entry.sha256)
-        finally:
-            os.close(descriptor)
-
-    def _open(self, name: str) -> int:
-        try:
-            return open_file(self.path(name))
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            reason = os.strerror(error.errno or 0)
-            raise CorruptIndex(f"cannot open {self.path(name)}: {reason}; {ADVICE}") from error

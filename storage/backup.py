@@ -12,18 +12,20 @@ import re
 import tarfile
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from continual_dml.errors import CatalogError, CorruptIndex, SchemaTooNew, WorkspaceError
 from continual_dml.ports import ProgressListener
+from continual_dml.records import Generation
 from storage import durable, workspace_file
 from storage.artefacts import PublishedArtefacts
 from storage.catalog import history, portable, queries, schema
 from storage.catalog.engine import Database
 from storage.catalog.version import REVISION
 from storage.durable import FileEntry
-from storage.manifest import MANIFEST_NAME, open_file, read_verified, sha256_of
+from storage.manifest import MANIFEST_NAME
+from storage.verified_files import read_published, sha256_of
 from storage.workspace import Workspace
 
 _LIST, _CATALOGUE = "BACKUP.json", "catalog.jsonl"
@@ -37,14 +39,13 @@ _BLOCK = 512
 _MOST_LIST_BYTES = 1 << 30
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Content:
     """What goes into an archive: files held open, the catalogue's lines, and hashes of query images."""
 
     generations: list[PublishedArtefacts]
     catalogue: bytes
     hashes: list[str]
-    written: dict[str, FileEntry] = field(default_factory=dict)
 
 
 def back_up(workspace: Workspace, target: Path, listener: ProgressListener) -> FileEntry:
@@ -115,45 +116,47 @@ def _collected(workspace: Workspace, resources: ExitStack) -> _Content:
         for _ in range(_ATTEMPTS):
             with database.transaction() as connection:
                 lines = b"".join(portable.dump(connection))
-                live = queries.head(connection)
-                must = {*history.tags(connection).values(), *([] if live is None else [live.generation_id])}
-                numbers = history.published(connection)
-                published = [queries.generation(connection, number) for number in numbers]
+                required = history.required(connection)
+                published = queries.generations(connection)
                 hashes = sorted(queries.all_query_hashes(connection))
-            opened: list[PublishedArtefacts] = []
             with ExitStack() as holding:
-                missed = set()
-                for generation in published:
-                    if generation is None:
-                        continue
-                    directory = workspace.generation_dir(generation.generation_id)
-                    try:
-                        artefacts = PublishedArtefacts.open(directory, generation)
-                        artefacts.pin()
-                    except FileNotFoundError:
-                        missed.add(generation.generation_id)
-                        continue
-                    holding.enter_context(closing(artefacts))
-                    opened.append(artefacts)
-                if not missed & must:
+                held = list(_held_open(workspace, published, holding))
+                if required <= {artefacts.generation.generation_id for artefacts in held}:
                     resources.enter_context(holding.pop_all())
-                    return _Content(opened, lines, hashes)
+                    return _Content(held, lines, hashes)
     raise CatalogError(
         f"{workspace.root} is not whole or changes too fast: run `cdml verify`, then try again"
     )
 
 
+def _held_open(
+    workspace: Workspace, published: list[Generation], holding: ExitStack
+) -> Iterator[PublishedArtefacts]:
+    """Yield the generations whose files are all there, open for as long as ``holding`` is."""
+    for generation in published:
+        try:
+            artefacts = PublishedArtefacts.open(
+                workspace.generation_dir(generation.generation_id), generation
+            )
+            artefacts.pin()
+        except FileNotFoundError:
+            continue
+        holding.enter_context(closing(artefacts))
+        yield artefacts
+
+
 def _archive(workspace: Workspace, content: _Content, listener: ProgressListener) -> Iterator[bytes]:
     total = sum(len(one.names()) + 1 for one in content.generations) + len(content.hashes) + 3
     listener.start("backing up", total)
+    written: dict[str, FileEntry] = {}
     for name, data in _files(workspace, content):
-        content.written[name] = FileEntry(len(data), sha256_of(data))
+        written[name] = FileEntry(len(data), sha256_of(data))
         yield from _member(name, data)
         listener.advance()
     document = {
         "format_version": _FORMAT_VERSION,
         "schema": REVISION,
-        "files": {name: {"size": one.size, "sha256": one.sha256} for name, one in content.written.items()},
+        "files": {name: {"size": one.size, "sha256": one.sha256} for name, one in written.items()},
     }
     yield from _member(_LIST, json.dumps(document, indent=1).encode())
     yield bytes(2 * _BLOCK)
@@ -173,13 +176,9 @@ def _files(workspace: Workspace, content: _Content) -> Iterator[tuple[str, bytes
     for content_hash in content.hashes:
         path = workspace.query_copy(content_hash)
         try:
-            descriptor = open_file(path)
-        except OSError as error:
-            raise CorruptIndex(f"the query image {path} cannot be opened: run `cdml verify`") from error
-        try:
-            data = read_verified(descriptor, str(path), None, content_hash)
-        finally:
-            os.close(descriptor)
+            data = read_published(path, None, content_hash)
+        except FileNotFoundError as error:
+            raise CorruptIndex(f"the query image {path} is missing: run `cdml verify`") from error
         yield f"queries/{content_hash[:2]}/{content_hash}", data
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from continual_dml.errors import CatalogError, CorruptIndex, GalleryError, WorkspaceError
+from continual_dml.errors import CatalogError, GalleryError, SelfTestFailed, WorkspaceError
 from continual_dml.records import Generation, ImageRecord, Publication, Role
 from storage import durable, query_copies
 from storage.artefacts import PublishedArtefacts
@@ -27,9 +27,10 @@ from storage.catalog.publish import Reservation
 from storage.durable import FileEntry
 from storage.failpoints import reach
 from storage.index import DEFAULT_INDEX, INDEXES
-from storage.manifest import MANIFEST_NAME, IndexEntry, Manifest, check_name, sha256_of
+from storage.manifest import MANIFEST_NAME, IndexEntry, Manifest, check_name
 from storage.self_test import Sample, hash_of_ids, run_self_test, sample_of
 from storage.tensor_files import render_tensors
+from storage.verified_files import sha256_of
 from storage.workspace import Workspace
 
 _LIBRARIES = ("cdml", "torch", "torchvision", "numpy", "faiss-cpu", "sqlalchemy", "safetensors", "pillow")
@@ -205,10 +206,8 @@ class PublishingDraft:
         staged = PublishedArtefacts(self._staging, generation, manifest)
         try:
             run_self_test(staged, self._gallery_ids(publication), publication.parts, self._sample)
-        except CorruptIndex:
-            raise
-        except GalleryError as error:
-            raise GalleryError(
+        except SelfTestFailed as error:
+            raise SelfTestFailed(
                 f"the new generation failed its self-test: {error}; nothing was published, the previous one "
                 "stays live"
             ) from error

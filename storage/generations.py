@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from storage.statements import open_statements
+from storage.summary import bytes_below
 from storage.workspace import Workspace
 
 _GENERATIONS = """
@@ -82,13 +81,5 @@ def _entry(
         live=number == live,
         in_lineage=number in ancestors,
         kept=directory.is_dir(),
-        bytes_on_disk=_size(directory),
+        bytes_on_disk=bytes_below(directory),
     )
-
-
-def _size(directory: Path) -> int:
-    """Bytes of the files of a directory; 0 where it is gone, or goes meanwhile."""
-    try:
-        return sum(entry.stat(follow_symlinks=False).st_size for entry in os.scandir(directory))
-    except FileNotFoundError:
-        return 0

@@ -14,7 +14,7 @@ from pathlib import Path
 from continual_dml.errors import CdmlError, WorkspaceError
 from continual_dml.records import ImageRecord
 from storage import durable
-from storage.manifest import open_file, sha256_of
+from storage.verified_files import open_file, sha256_of
 from storage.workspace import Workspace
 
 

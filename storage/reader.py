@@ -13,7 +13,7 @@ from storage.artefacts import PublishedArtefacts
 from storage.catalog import queries, schema
 from storage.catalog.engine import Database
 from storage.index.stored import StoredIndex
-from storage.manifest import ADVICE
+from storage.verified_files import ADVICE
 from storage.workspace import Workspace
 
 _ATTEMPTS = 10

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from continual_dml.errors import GalleryError
+from continual_dml.errors import SelfTestFailed
 from continual_dml.records import PartCount
 from storage.artefacts import PublishedArtefacts
 from storage.index.stored import StoredIndex
-from storage.manifest import sha256_of
+from storage.verified_files import sha256_of
 
 _SAMPLES = 64
 _TOLERANCE = 1e-4
@@ -54,19 +54,19 @@ def run_self_test(
         sample: vectors that must find themselves; None where none were just given to the index.
 
     Raises:
-        GalleryError: something does not agree; the message says what, for the caller to say what follows.
+        SelfTestFailed: something does not agree; the message says what, for the caller to say what follows.
         CorruptIndex: a file reads back differently from what was written.
     """
     index = artefacts.open_index()
     if hash_of_ids(index.ids) != artefacts.manifest.index.ids_sha256:
-        raise GalleryError("the index holds other ids than its manifest says")
+        raise SelfTestFailed("the index holds other ids than its manifest says")
     if not np.array_equal(np.sort(index.ids), np.sort(np.array(gallery_ids, dtype=np.int64))):
-        raise GalleryError(
+        raise SelfTestFailed(
             f"the index holds {len(index)} items, the catalogue {len(gallery_ids)}, or other ones"
         )
     counted = sum(part.items for part in parts)
     if counted != len(index):
-        raise GalleryError(f"the gallery parts count {counted} items, the index {len(index)}")
+        raise SelfTestFailed(f"the gallery parts count {counted} items, the index {len(index)}")
     if sample is not None:
         _find_themselves(index, sample)
     for name in artefacts.names():
@@ -84,10 +84,10 @@ def _find_themselves(index: StoredIndex, sample: Sample) -> None:
         listed = item_id in found.ids[position]
         crowded_out = len(index) > len(row) and row[-1] >= self_similarity - _TOLERANCE  # many equal images
         if abs(float(row[0]) - self_similarity) > _TOLERANCE or not (listed or crowded_out):
-            raise GalleryError(f"item {int(item_id)} does not find itself in the index")
+            raise SelfTestFailed(f"item {int(item_id)} does not find itself in the index")
 
 
 def _check_finite(name: str, tensors: dict[str, NDArray[Any]]) -> None:
     for key, array in tensors.items():
         if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
-            raise GalleryError(f"{key} in {name} holds values that are not finite")
+            raise SelfTestFailed(f"{key} in {name} holds values that are not finite")

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from continual_dml.errors import (
     CatalogError,
     CorruptIndex,
-    GalleryError,
+    SelfTestFailed,
     SettingsError,
     UnknownChoice,
     WorkspaceError,
@@ -24,9 +24,9 @@ from storage.catalog import history, publish, queries, schema
 from storage.catalog.engine import Database
 from storage.draft import PublishingDraft
 from storage.failpoints import reach
-from storage.manifest import ADVICE
 from storage.recovery import collect, recover
 from storage.self_test import run_self_test
+from storage.verified_files import ADVICE
 from storage.workspace import Workspace
 from storage.writer_lock import WriterLock
 
@@ -166,10 +166,8 @@ class WorkspaceStore:
         artefacts = self._kept_artefacts(target)
         try:
             run_self_test(artefacts, gallery, parts, None)
-        except CorruptIndex:
-            raise
-        except GalleryError as error:
-            raise GalleryError(
+        except SelfTestFailed as error:
+            raise SelfTestFailed(
                 f"generation {generation_id} failed its self-test: {error}; generation {live.generation_id} "
                 "stays live"
             ) from error

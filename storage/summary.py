@@ -13,8 +13,9 @@ from continual_dml.errors import CatalogError, CorruptIndex
 from continual_dml.records import Generation, PartCount, TaskSummary, VectorState
 from storage.catalog import statements
 from storage.catalog.statements import RunStatement
-from storage.manifest import ADVICE, Manifest, open_file, read_manifest, read_verified
+from storage.manifest import Manifest, read_manifest
 from storage.statements import open_statements
+from storage.verified_files import ADVICE, read_published
 from storage.workspace import Workspace
 
 REPORT_NAME = "report.json"
@@ -107,11 +108,7 @@ def read_report(workspace: Workspace) -> dict[str, Any]:
         entry = manifest.files.get(REPORT_NAME)
         if entry is None:
             raise CorruptIndex(f"{path.parent} was published without a report: {ADVICE}")
-        descriptor = open_file(path)
-        try:
-            document = json.loads(read_verified(descriptor, str(path), entry.size, entry.sha256))
-        finally:
-            os.close(descriptor)
+        document = json.loads(read_published(path, entry.size, entry.sha256))
         if not isinstance(document, dict):
             raise CorruptIndex(f"{path} is no report: {ADVICE}")
         return document

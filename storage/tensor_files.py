@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from continual_dml.errors import CorruptIndex
-from storage.manifest import ADVICE
+from storage.verified_files import ADVICE
 
 MAX_HEADER_BYTES = 1_000_000
 

@@ -14,8 +14,8 @@ from continual_dml.ports import ProgressListener
 from storage.artefacts import PublishedArtefacts
 from storage.catalog import history, queries, schema
 from storage.catalog.engine import Database
-from storage.manifest import open_file, read_verified
 from storage.self_test import run_self_test
+from storage.verified_files import open_published, read_published
 from storage.workspace import Workspace
 
 
@@ -47,12 +47,14 @@ def verify(workspace: Workspace, *, deep: bool, listener: ProgressListener) -> V
     with closing(Database(workspace.database_url, read_only=True)) as database:
         schema.check_schema(database)
         with database.transaction() as connection:
-            numbers = [one for one in history.published(connection) if _expected(workspace, connection, one)]
+            required = history.required(connection)
+            published = sorted(history.published(connection))
+            numbers = [one for one in published if _expected(workspace, required, one)]
             hashes = sorted(queries.all_query_hashes(connection))
             if deep:
                 found.problems += _database_problems(connection)
         listener.start("checking generations", len(numbers))
-        for number in reversed(numbers):
+        for number in numbers:
             found.problems += _generation_problems(workspace, database, number, found)
             listener.advance()
     listener.start("checking query images", len(hashes))
@@ -65,11 +67,9 @@ def verify(workspace: Workspace, *, deep: bool, listener: ProgressListener) -> V
     return found
 
 
-def _expected(workspace: Workspace, connection: Connection, number: int) -> bool:
+def _expected(workspace: Workspace, required: set[int], number: int) -> bool:
     """Say whether the files of a generation should be there, or are."""
-    live = queries.head(connection)
-    must = {*history.tags(connection).values(), *([] if live is None else [live.generation_id])}
-    return number in must or workspace.generation_dir(number).exists()
+    return number in required or workspace.generation_dir(number).exists()
 
 
 def _generation_problems(
@@ -86,7 +86,7 @@ def _generation_problems(
         artefacts.pin()
     except FileNotFoundError:
         with database.transaction() as connection:
-            if _expected(workspace, connection, number):
+            if _expected(workspace, history.required(connection), number):
                 yield f"{directory} is missing or not whole"
         return
     except CorruptIndex as error:
@@ -115,17 +115,14 @@ def _file_problems(artefacts: PublishedArtefacts, found: Verification) -> Iterat
 def _copy_problems(workspace: Workspace, content_hash: str, *, deep: bool) -> Iterator[str]:
     path = workspace.query_copy(content_hash)
     try:
-        descriptor = open_file(path)
-    except OSError as error:
-        yield f"the query image {path} cannot be opened: {os.strerror(error.errno or 0)}"
-        return
-    try:
         if deep:
-            read_verified(descriptor, str(path), None, content_hash)
+            read_published(path, None, content_hash)
+        else:
+            os.close(open_published(path))
+    except FileNotFoundError:
+        yield f"the query image {path} is missing"
     except CorruptIndex as error:
         yield str(error)
-    finally:
-        os.close(descriptor)
 
 
 def _weights_problems(workspace: Workspace) -> Iterator[str]:

@@ -16,7 +16,7 @@ from continual_dml.errors import CorruptIndex, WorkspaceError
 from continual_dml.settings import Settings
 from storage import durable, workspace_file
 from storage.catalog.address import check_url, redacted, secrets_of
-from storage.manifest import open_file, read_verified
+from storage.verified_files import read_published
 from storage.workspace_file import InitialWeights, StorageSettings, WorkspaceFile
 from storage.writer_lock import WriterLock
 
@@ -188,13 +188,9 @@ class Workspace:
             return None
         path = self.initial_weights_file
         try:
-            descriptor = open_file(path)
-        except OSError as error:
-            raise CorruptIndex(f"cannot open {path}: put the initial weights back from a backup") from error
-        try:
-            return read_verified(descriptor, str(path), weights.entry.size, weights.entry.sha256)
-        finally:
-            os.close(descriptor)
+            return read_published(path, weights.entry.size, weights.entry.sha256)
+        except FileNotFoundError as error:
+            raise CorruptIndex(f"{path} is missing: put it back from a backup") from error
 
     def settings_text_without_database(self) -> str:
         """Return ``cdml.toml`` without the catalogue's address, which may hold a password."""

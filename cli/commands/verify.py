@@ -8,8 +8,7 @@ import typer
 
 from cli import options
 from cli.shell import entered, print_error_line
-
-DAMAGED = 7
+from continual_dml.errors import GalleryError
 
 
 def verify(
@@ -41,7 +40,7 @@ def verify(
         for problem in found.problems:
             print_error_line(f"error: {problem}")
         if found.problems:
-            shell.exit_code = DAMAGED
+            shell.exit_code = GalleryError.exit_code
         if shell.as_json:
             shell.emit_json(verify_document(found))
             return

@@ -190,8 +190,6 @@ def restore_document(workspace: Workspace, generation: int | None) -> dict[str, 
 
 def status_document(summary: StatusSummary) -> dict[str, Any]:
     """Return the counts of a workspace; ``generation`` is None before the first task."""
-    from dataclasses import asdict
-
     generation = summary.generation
     return {
         "schema_version": SCHEMA_VERSION,

@@ -31,6 +31,12 @@ def published(connection: Connection) -> list[int]:
     return list(connection.execute(chosen).scalars())
 
 
+def required(connection: Connection) -> set[int]:
+    """Return the generations whose files must be there: the live one and every tagged one."""
+    live = queries.head(connection)
+    return {*tags(connection).values(), *([] if live is None else [live.generation_id])}
+
+
 def kept(connection: Connection, newest: int) -> list[int]:
     """Return the generations whose files stay, newest first.
 

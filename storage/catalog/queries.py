@@ -14,6 +14,13 @@ from storage.catalog.statements import RunStatement
 from storage.catalog.tables import Ancestor, Category, GenerationRow, Head, Item, Run, Task
 
 _BATCH = 500
+_GENERATION = select(
+    GenerationRow.generation_id,
+    GenerationRow.parent_id,
+    GenerationRow.task_id,
+    GenerationRow.manifest_sha256,
+    GenerationRow.created_at,
+)
 _Key = TypeVar("_Key", int, str)
 
 
@@ -24,10 +31,14 @@ def head(connection: Connection) -> Generation | None:
 
 def generation(connection: Connection, generation_id: int) -> Generation | None:
     """Return a published generation, or None where there is none of this number."""
-    row = GenerationRow.__table__.c
-    chosen = select(row.generation_id, row.parent_id, row.task_id, row.manifest_sha256, row.created_at)
-    found = connection.execute(chosen.where(row.generation_id == generation_id)).first()
-    return None if found is None else Generation(*found)
+    row = connection.execute(_GENERATION.where(GenerationRow.generation_id == generation_id)).first()
+    return None if row is None else Generation(*row)
+
+
+def generations(connection: Connection) -> list[Generation]:
+    """Return all published generations, newest first."""
+    rows = connection.execute(_GENERATION.order_by(GenerationRow.generation_id.desc()))
+    return [Generation(*row) for row in rows]
 
 
 def parts(connection: Connection, generation_id: int) -> list[PartCount]:

@@ -156,3 +156,16 @@ def crash_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], type[C
         return Crash
 
     return prepare
+
+
+@pytest.fixture
+def two(tmp_path: Path, small_settings: Settings, publish: Callable[..., Generation]) -> Workspace:
+    """A workspace with initial weights that keeps both generations it has published."""
+    weights = bytes.fromhex("0800000000000000") + b"{}      "
+    workspace = Workspace.create(
+        tmp_path / "two", small_settings, None, weights, {"source": "here"}, keep_generations=2
+    )
+    with WorkspaceStore(workspace) as store:
+        for name in ("birds", "cars"):
+            publish(store, name, tmp_path / name)
+    return workspace

@@ -18,23 +18,16 @@ from storage.reader import WorkspaceReader
 from storage.store import WorkspaceStore
 from storage.summary import read_report, read_status
 from storage.verification import verify
-from storage.workspace import Workspace
 
 QUIET = SilentListener()
 
 
 @pytest.fixture
-def two(tmp_path, small_settings, publish):
-    """A workspace with initial weights that keeps both generations it has published; one has a tag."""
-    weights = bytes.fromhex("0800000000000000") + b"{}      "
-    workspace = Workspace.create(
-        tmp_path / "two", small_settings, None, weights, {"source": "here"}, keep_generations=2
-    )
-    with WorkspaceStore(workspace) as store:
-        for name in ("birds", "cars"):
-            publish(store, name, tmp_path / name)
+def two(two):
+    """The workspace of two generations, the first of which has a tag."""
+    with WorkspaceStore(two) as store:
         store.tag("good", 1)
-    return workspace
+    return two
 
 
 @pytest.fixture

@@ -1,0 +1,70 @@
+"""Reads files that somebody else could have damaged: no symbolic link followed, size and hash checked."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from continual_dml.errors import CorruptIndex
+
+ADVICE = "restore the workspace from a backup, or ingest its tasks again in a new one"
+_CHUNK_BYTES = 1 << 20
+
+
+def sha256_of(content: bytes) -> str:
+    """Return the SHA-256 of ``content`` in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def open_file(path: Path) -> int:
+    """Open a file for reading, following no symbolic link; the caller closes the descriptor."""
+    return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+
+
+def open_published(path: Path) -> int:
+    """Open a file that was published; the caller closes the descriptor.
+
+    Raises:
+        FileNotFoundError: it is gone, for instance because a writer removed its generation.
+        CorruptIndex: it cannot be opened.
+    """
+    try:
+        return open_file(path)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise CorruptIndex(f"cannot open {path}: {os.strerror(error.errno or 0)}; {ADVICE}") from error
+
+
+def read_published(path: Path, size: int | None, sha256: str) -> bytes:
+    """Open a file as :func:`open_published` and read it as :func:`read_verified`; raises as these."""
+    descriptor = open_published(path)
+    try:
+        return read_verified(descriptor, str(path), size, sha256)
+    finally:
+        os.close(descriptor)
+
+
+def read_verified(descriptor: int, where: str, size: int | None, sha256: str) -> bytes:
+    """Read a whole file and accept it only if its size and hash are the expected ones.
+
+    The hash is taken of the very bytes that are returned, so nothing can change between check and use.
+
+    Raises:
+        CorruptIndex: it differs or cannot be read.
+    """
+    try:
+        found = os.fstat(descriptor).st_size
+        if size is not None and found != size:
+            raise CorruptIndex(f"{where} has {found} bytes instead of {size}: {ADVICE}")
+        pieces, offset = [], 0
+        while piece := os.pread(descriptor, _CHUNK_BYTES, offset):
+            pieces.append(piece)
+            offset += len(piece)
+    except OSError as error:
+        raise CorruptIndex(f"cannot read {where}: {os.strerror(error.errno or 0)}; {ADVICE}") from error
+    content = b"".join(pieces)
+    if sha256_of(content) != sha256:
+        raise CorruptIndex(f"{where} differs from what was published: {ADVICE}")
+    return content
