@@ -30,28 +30,26 @@ def recover(workspace: Workspace, database: Database, kept_generations: int) -> 
         unfinished = queries.unfinished_runs(connection)
     for generation_id in unfinished:
         publish.abandon(database, generation_id)
-    warnings = collect(workspace, database, kept_generations)
-    with database.transaction() as connection:
-        referenced = queries.all_query_hashes(connection)
-    return warnings + query_copies.sweep(workspace, referenced)
+    return collect(workspace, database, kept_generations) + _sweep_query_copies(workspace, database)
 
 
 def collect(workspace: Workspace, database: Database, kept_generations: int) -> list[str]:
-    """Remove the files of every generation that is not kept (:func:`history.kept`), and rows that none sees.
+    """Remove the files of every generation that is not kept (:func:`history.kept`), and what none sees.
 
     Returns:
         One line per thing that could not be removed; it is tried again next time.
     """
     reach("collecting")
+    warnings: list[str] = []
     try:
         with database.transaction() as connection:
             staying = history.kept(connection, kept_generations)
-        history.forget_unreachable(database, staying)
+        if history.forget_unreachable(database, staying):
+            warnings += _sweep_query_copies(workspace, database)
         kept = {workspace.generation_dir(number).name for number in staying}
         found = sorted(path for path in workspace.generations_dir.iterdir() if path.name not in kept)
     except (CdmlError, OSError) as error:
-        return [f"old generations were not removed: {error}"]
-    warnings = []
+        return [*warnings, f"old generations were not removed: {error}"]
     for path in found:
         if _OWN_NAME.fullmatch(path.name):
             try:
@@ -60,6 +58,12 @@ def collect(workspace: Workspace, database: Database, kept_generations: int) -> 
                 warnings.append(str(error))
     reach("collected")
     return warnings
+
+
+def _sweep_query_copies(workspace: Workspace, database: Database) -> list[str]:
+    with database.transaction() as connection:
+        referenced = queries.all_query_hashes(connection)
+    return query_copies.sweep(workspace, referenced)
 
 
 def _remove(directory: Path) -> None:

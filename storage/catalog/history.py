@@ -52,13 +52,17 @@ def kept(connection: Connection, newest: int) -> list[int]:
     return sorted(chosen, reverse=True)
 
 
-def forget_unreachable(database: Database, reachable_from: Collection[int]) -> None:
-    """Delete the rows of published generations that none of ``reachable_from`` descends from."""
+def forget_unreachable(database: Database, reachable_from: Collection[int]) -> bool:
+    """Delete the rows of published generations that none of ``reachable_from`` descends from.
+
+    Returns:
+        Whether there were any.
+    """
     with database.transaction() as connection:
         seen = select(Ancestor.ancestor_id).where(Ancestor.generation_id.in_(reachable_from))
         gone = set(published(connection)) - set(connection.execute(seen).scalars())
         if not gone:
-            return
+            return False
         own_tasks = select(Task.task_id).where(Task.generation_id.in_(gone))
         for result in (MeasurementRow, GalleryPartRow, Ancestor, GenerationRow):
             _delete_of(connection, result, gone)
@@ -66,6 +70,7 @@ def forget_unreachable(database: Database, reachable_from: Collection[int]) -> N
         for born in (Item, Category, Task):
             _delete_of(connection, born, gone)
         reach("rows-forgotten")
+    return True
 
 
 def move_head(database: Database, expected: int, generation_id: int) -> None:
