@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -51,26 +46,6 @@ def test_a_crash_during_the_very_first_task_leaves_an_empty_workspace_or_the_tas
             publish(store, "first", tmp_path)
     done = step in AFTER_COMMIT or step in ("collecting", "collected")
     invariants(workspace, ["first"] if done else [])
-
-
-@pytest.mark.parametrize("step", ["renamed", "before-commit", "committed"])
-def test_a_killed_process_leaves_the_old_generation_or_the_new_one(
-    workspace, publish, invariants, tmp_path, step
-):
-    with WorkspaceStore(workspace) as store:
-        publish(store, "first", tmp_path)
-    child = Path(__file__).with_name("crash_child.py")
-    root = Path(__file__).parents[2]
-    ended = subprocess.run(
-        [sys.executable, str(child), str(workspace.root), step, str(tmp_path)],
-        env={**os.environ, "PYTHONPATH": str(root)},
-        check=False,
-        capture_output=True,
-    )
-    assert ended.returncode == -signal.SIGKILL, ended.stderr
-    invariants(workspace, ["first", "killed"] if step == "committed" else ["first"])
-    with WorkspaceStore(workspace) as store:
-        publish(store, "next", tmp_path)
 
 
 def test_every_named_step_is_reached_in_order(workspace, publish, tmp_path, monkeypatch):

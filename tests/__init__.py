@@ -1,0 +1,1 @@
+"""Tests, and the programs that the long ones are run with."""

@@ -1,0 +1,1 @@
+"""Crashes, failing disks and power cuts at every call to the system, and proof that these tests can see."""
