@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint types contracts pytest bench clean
+.PHONY: demo test lint types contracts pytest faults bench clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -28,6 +28,10 @@ contracts: $(STAMP)
 
 pytest: $(STAMP)
 	$(BIN)/python -m pytest
+
+# Every call to the system that changes a disk is killed and failed, and the power is cut after each: half an hour.
+faults: $(STAMP)
+	$(BIN)/python -m tests.faults
 
 # The quick comparison; the long one, on real photos, is `python -m benchmarks.grocery_stream`.
 bench: $(STAMP)

@@ -77,22 +77,12 @@ def interrupt(
     zygote: Zygote,
     outcome: Outcome,
     *,
-    mutant: str | None = None,
     until_seen: bool = False,
 ) -> None:
-    """Let each fault strike once, and judge what it leaves.
-
-    Args:
-        prepared: the scenario.
-        faults: what strikes.
-        zygote: where it runs.
-        outcome: where to count.
-        mutant: a mistake that is made now and was not when the scenario was prepared.
-        until_seen: whether the first violation is enough.
-    """
+    """Let each fault strike once, and judge what it leaves; ``until_seen`` a violation."""
     for fault in faults:
         folder = prepared.fresh()
-        ended = zygote.run(prepared.name, folder, fault.options(), mutant or prepared.mutant)
+        ended = zygote.run(prepared.name, folder, fault.options(), prepared.mutant)
         outcome.count(ended)
         where = f"{prepared.name}, {fault.kind} at {fault.call} {fault.nth}"
         if ended.unexpected:

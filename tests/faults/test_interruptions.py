@@ -49,8 +49,9 @@ def test_a_mistake_in_the_order_of_writes_is_noticed(zygote, tmp_path, name):
 
 
 def test_an_error_that_is_none_of_cdmls_own_is_a_violation(zygote, tmp_path):
-    prepared, outcome = prepare("publish", tmp_path / "scratch", zygote), Outcome()
-    first = points(prepared.calls, ("EIO",))[:1]
-    interrupt(prepared, first, zygote, outcome, mutant="an error without a name")
+    name = "an error without a name"
+    prepared, outcome = prepare("publish", tmp_path / "scratch", zygote, name), Outcome()
+    flushes = [fault for fault in points(prepared.calls, ("EIO",)) if fault.call == "fsync"]
+    interrupt(prepared, flushes[:1], zygote, outcome)
     (violation, *_) = outcome.violations
     assert "no error of cdml's own" in violation
