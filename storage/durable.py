@@ -132,6 +132,18 @@ def remove_tree(path: Path) -> None:
         shutil.rmtree(path)
 
 
+def open_or_create(path: Path) -> int | None:
+    """Open a file that is there to be locked, made where it is missing; nobody relies on its name or content.
+
+    Returns:
+        A descriptor, which the caller closes; None where the system refuses.
+    """
+    with suppress(OSError):
+        path.parent.mkdir(exist_ok=True)
+        return os.open(path, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    return None
+
+
 def leave_note(path: Path, text: str) -> None:
     """Overwrite ``path`` with a text that nobody relies on, such as who holds a lock; it may fail."""
     with suppress(OSError):

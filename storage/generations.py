@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from storage import leases
 from storage.statements import open_statements
 from storage.summary import bytes_below
 from storage.workspace import Workspace
@@ -30,7 +31,8 @@ class GenerationEntry:
 
     ``task``: the one that it learned; ``images``: in its gallery; ``recall_at_1``: average over its tasks,
     merged gallery, None where nothing could be asked; ``in_lineage``: whether the live generation is this one
-    or descends from it; ``bytes_on_disk``: of its files, 0 where they are not kept any more.
+    or descends from it; ``bytes_on_disk``: of its files, 0 where they are not kept any more; ``readers``: the
+    processes that look at it, where the system tells.
     """
 
     generation_id: int
@@ -44,6 +46,7 @@ class GenerationEntry:
     in_lineage: bool
     kept: bool
     bytes_on_disk: int
+    readers: tuple[int, ...] = ()
 
 
 def read_generations(workspace: Workspace) -> list[GenerationEntry]:
@@ -82,4 +85,5 @@ def _entry(
         in_lineage=number in ancestors,
         kept=directory.is_dir(),
         bytes_on_disk=bytes_below(directory),
+        readers=tuple(leases.holders(workspace.lease(number))),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from types import TracebackType
@@ -9,6 +10,7 @@ from typing import final
 
 from continual_dml.errors import CatalogError, CorruptIndex, WorkspaceError
 from continual_dml.records import CatalogItem, Generation, TaskSummary
+from storage import leases
 from storage.artefacts import PublishedArtefacts
 from storage.catalog import queries, schema
 from storage.catalog.engine import Database
@@ -23,8 +25,8 @@ _ATTEMPTS = 10
 class WorkspaceReader:
     """Context manager over the generation that is live on entry; every answer comes from that one.
 
-    Its files are held open, so that they stay readable when a writer publishes the next generation and
-    removes them.
+    A lease keeps its rows and its files are held open, so that all of it stays readable when a writer
+    publishes the next generation and collects this one.
 
     Args:
         workspace: an existing workspace.
@@ -43,7 +45,7 @@ class WorkspaceReader:
         with ExitStack() as resources:
             database = resources.enter_context(closing(Database(self.workspace.database_url, read_only=True)))
             schema.check_schema(database)
-            artefacts = resources.enter_context(closing(self._open_live(database)))
+            artefacts = self._open_live(database, resources)
             self._opened = database, artefacts
             self._resources = resources.pop_all()
         return self
@@ -94,8 +96,8 @@ class WorkspaceReader:
             )
         return self._opened
 
-    def _open_live(self, database: Database) -> PublishedArtefacts:
-        """Open the live generation; where a writer removed it meanwhile, the newer one."""
+    def _open_live(self, database: Database, resources: ExitStack) -> PublishedArtefacts:
+        """Lease and open the live generation; where a writer removed it meanwhile, the newer one."""
         seen = None
         for _ in range(_ATTEMPTS):
             with database.transaction() as connection:
@@ -105,11 +107,20 @@ class WorkspaceReader:
             directory = self.workspace.generation_dir(live.generation_id)
             if live == seen:
                 raise CorruptIndex(f"{directory} is missing or not whole: {ADVICE}")
-            seen = live
-            try:
-                artefacts = PublishedArtefacts.open(directory, live)
-                artefacts.pin()
-            except FileNotFoundError:
-                continue
-            return artefacts
+            with ExitStack() as held:
+                lease = leases.take(self.workspace.lease(live.generation_id))
+                if lease is not None:
+                    held.callback(os.close, lease)
+                with database.transaction() as connection:
+                    if queries.generation(connection, live.generation_id) != live:
+                        continue
+                seen = live
+                try:
+                    artefacts = PublishedArtefacts.open(directory, live)
+                    artefacts.pin()
+                except FileNotFoundError:
+                    continue
+                resources.enter_context(held.pop_all())
+                resources.enter_context(closing(artefacts))
+                return artefacts
         raise CatalogError(f"{self.workspace.root} changes faster than it can be read: run the command again")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from continual_dml.errors import CdmlError
-from storage import durable, query_copies
+from storage import durable, leases, query_copies
 from storage.catalog import history, publish, queries
 from storage.catalog.engine import Database
 from storage.failpoints import reach
@@ -36,28 +39,63 @@ def recover(workspace: Workspace, database: Database, kept_generations: int) -> 
 def collect(workspace: Workspace, database: Database, kept_generations: int) -> list[str]:
     """Remove the files of every generation that is not kept (:func:`history.kept`), and what none sees.
 
+    A generation that a reader looks at stays until the next collection.
+
     Returns:
         One line per thing that could not be removed; it is tried again next time.
     """
     reach("collecting")
     warnings: list[str] = []
-    try:
-        with database.transaction() as connection:
-            staying = history.kept(connection, kept_generations)
-        if history.forget_unreachable(database, staying):
-            warnings += _sweep_query_copies(workspace, database)
-        kept = {workspace.generation_dir(number).name for number in staying}
-        found = sorted(path for path in workspace.generations_dir.iterdir() if path.name not in kept)
-    except (CdmlError, OSError) as error:
-        return [*warnings, f"old generations were not removed: {error}"]
-    for path in found:
-        if _OWN_NAME.fullmatch(path.name):
-            try:
-                _remove(path)
-            except CdmlError as error:
-                warnings.append(str(error))
+    with ExitStack() as claims:
+        try:
+            with database.transaction() as connection:
+                kept = set(history.kept(connection, kept_generations))
+            staying = kept | _in_use(workspace, kept, claims)
+            if history.forget_unreachable(database, staying):
+                warnings += _sweep_query_copies(workspace, database)
+            names = {workspace.generation_dir(number).name for number in staying}
+            found = sorted(path for path in workspace.generations_dir.iterdir() if path.name not in names)
+        except (CdmlError, OSError) as error:
+            return [*warnings, f"old generations were not removed: {error}"]
+        for path in found:
+            if _OWN_NAME.fullmatch(path.name):
+                warnings += _attempted(_remove, path)
+        for path in _numbered(workspace.leases_dir):
+            if int(path.name) not in staying:
+                warnings += _attempted(durable.remove_file, path)
     reach("collected")
     return warnings
+
+
+def _in_use(workspace: Workspace, kept: set[int], claims: ExitStack) -> set[int]:
+    """Return the generations that readers look at, of those that are not kept; all others are claimed."""
+    found = _numbered(workspace.generations_dir) + _numbered(workspace.leases_dir)
+    in_use = set()
+    for number in sorted({int(path.name) for path in found} - kept):
+        try:
+            claim = leases.claim(workspace.lease(number))
+        except BlockingIOError:
+            in_use.add(number)
+            continue
+        if claim is not None:
+            claims.callback(os.close, claim)
+    return in_use
+
+
+def _numbered(directory: Path) -> list[Path]:
+    try:
+        return sorted(path for path in directory.iterdir() if path.name.isdigit())
+    except FileNotFoundError:
+        return []
+
+
+def _attempted(remove: Callable[[Path], None], path: Path) -> list[str]:
+    """Remove ``path``; returns a warning where it stays."""
+    try:
+        remove(path)
+    except CdmlError as error:
+        return [str(error)]
+    return []
 
 
 def _sweep_query_copies(workspace: Workspace, database: Database) -> list[str]:

@@ -152,6 +152,11 @@ class Workspace:
         return self.root / "queries"
 
     @property
+    def leases_dir(self) -> Path:
+        """Holds one file per generation that readers lock while they look at it."""
+        return self.root / "leases"
+
+    @property
     def initial_weights_file(self) -> Path:
         """The copy of the initial weights, where there are any."""
         return self.root / _WEIGHTS_NAME
@@ -163,6 +168,10 @@ class Workspace:
     def staging_dir(self, generation_id: int) -> Path:
         """Where the files of a generation lie while it is built."""
         return self.generations_dir / f".staging-{generation_id:08d}"
+
+    def lease(self, generation_id: int) -> Path:
+        """The file that a reader of this generation locks."""
+        return self.leases_dir / f"{generation_id:08d}"
 
     def query_copy(self, content_hash: str) -> Path:
         """Where the copy of a query image with this SHA-256 lies."""

@@ -12,6 +12,8 @@ from cli.shell import entered
 if TYPE_CHECKING:
     from storage.generations import GenerationEntry
 
+_HEADINGS = ("generation", "parent", "", "task", "published", "images", "R@1", "size", "tags", "readers")
+
 
 def generations(
     context: typer.Context,
@@ -34,8 +36,7 @@ def generations(
         if not found:
             shell.emit("no generation yet: run `cdml ingest-task FOLDER`")
             return
-        headings = ["generation", "parent", "", "task", "published", "images", "R@1", "size", "tags"]
-        shell.emit(rendered(Table("", headings, [_row(one) for one in found])))
+        shell.emit(rendered(Table("", _HEADINGS, [_row(one) for one in found])))
 
 
 def _row(one: GenerationEntry) -> list[str]:
@@ -52,4 +53,5 @@ def _row(one: GenerationEntry) -> list[str]:
         share(one.recall_at_1),
         size(one.bytes_on_disk) if one.kept else "not kept",
         ", ".join(one.tags),
+        ", ".join(map(str, one.readers)),
     ]

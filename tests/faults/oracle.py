@@ -59,16 +59,16 @@ def _afterwards(
             yield f"recovery warns: {store.warnings}"
     if scenario.look(folder) != seen:
         yield "recovery changed what is seen"
-    yield from _lying_around(workspace)
+    yield from lying_around(workspace)
     yield from verify(workspace, deep=True, listener=QUIET).problems
     scenario.follow_up(workspace, folder)
     if "next" not in str(scenario.look(folder)):
         yield "the next task is not there"
-    yield from _lying_around(workspace)
+    yield from lying_around(workspace)
     yield from verify(workspace, deep=True, listener=QUIET).problems
 
 
-def _lying_around(workspace: Workspace) -> Iterator[str]:
+def lying_around(workspace: Workspace) -> Iterator[str]:
     """Yield what no generation needs."""
     database = Database(workspace.database_url, read_only=True)
     with closing(database), database.transaction() as connection:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from continual_dml.errors import WorkspaceLocked
+from storage import durable
 from storage.reader import WorkspaceReader
 from storage.store import WorkspaceStore
 from storage.summary import read_report, read_status, read_tasks
@@ -49,12 +50,17 @@ def test_a_writer_in_another_process_is_refused_and_the_lock_of_a_dead_one_is_fr
         assert store.head() is None
 
 
-def test_readers_go_on_while_a_writer_builds_and_stay_on_their_generation(workspace, publish, tmp_path):
+@pytest.mark.parametrize("leased", [True, False], ids=["with a lease", "where no lease can be made"])
+def test_readers_go_on_while_a_writer_builds_and_stay_on_their_generation(
+    workspace, publish, tmp_path, monkeypatch, leased
+):
+    if not leased:
+        monkeypatch.setattr(durable, "open_or_create", lambda path: None)
     with WorkspaceStore(workspace) as store:
         publish(store, "first", tmp_path)
         with WorkspaceReader(workspace) as reader:
-            publish(store, "second", tmp_path)  # removes the directory that the reader looks at
-            assert not workspace.generation_dir(1).exists()
+            publish(store, "second", tmp_path)
+            assert workspace.generation_dir(1).exists() == leased, "without, open files are read on"
             assert reader.generation.generation_id == 1
             assert reader.index().ids.tolist() == [1, 2, 3]
             assert reader.artefacts.read_json("report.json")["generation"] == 1
@@ -68,6 +74,7 @@ def test_readers_go_on_while_a_writer_builds_and_stay_on_their_generation(worksp
 def test_a_reader_that_loses_the_race_takes_the_newer_generation(workspace, publish, tmp_path, monkeypatch):
     from storage.artefacts import PublishedArtefacts
 
+    monkeypatch.setattr(durable, "open_or_create", lambda path: None)  # with a lease there is no such race
     with WorkspaceStore(workspace) as store:
         publish(store, "first", tmp_path)
         pin = PublishedArtefacts.pin
