@@ -19,6 +19,8 @@ from storage.workspace import Workspace
 def open_statements(workspace: Workspace) -> Iterator[RunStatement]:
     """Open the catalogue read-only, by the standard library where it is an SQLite file.
 
+    All statements see the catalogue at one moment, whatever a writer does meanwhile.
+
     Raises:
         CatalogError: it cannot answer, or has another schema.
     """
@@ -33,6 +35,7 @@ def open_statements(workspace: Workspace) -> Iterator[RunStatement]:
             def run_sqlite(statement: str, values: Mapping[str, int]) -> Sequence[Sequence[Any]]:
                 return connection.execute(statement, values).fetchall()
 
+            connection.execute("BEGIN")  # one snapshot; a reader in WAL mode blocks nobody
             known = run_sqlite("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'", {})
             check_revision(_revision(run_sqlite) if known else None, workspace.database_label)
             yield run_sqlite
@@ -51,12 +54,13 @@ def _server_statements(workspace: Workspace) -> Iterator[RunStatement]:
 
     with closing(Database(workspace.database_url, read_only=True)) as database:
         check_schema(database)
+        with database.transaction() as connection:
+            connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
 
-        def run(statement: str, values: Mapping[str, int]) -> Sequence[Sequence[Any]]:
-            with database.transaction() as connection:
+            def run(statement: str, values: Mapping[str, int]) -> Sequence[Sequence[Any]]:
                 return connection.execute(text(statement), values).all()
 
-        yield run
+            yield run
 
 
 def _revision(run: RunStatement) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -67,25 +68,23 @@ def read_status(workspace: Workspace) -> StatusSummary:
         CorruptIndex: the live generation is damaged.
     """
     size = bytes_below(workspace.root)
-    with open_statements(workspace) as run:
-        found = _with_live(workspace, run, lambda live, manifest: (live, manifest))
-        if found is None:
-            return StatusSummary(None, bytes_on_disk=size)
-        live, manifest = found
-        tasks = statements.read_tasks(run, live.generation_id)
-        parts = statements.read_parts(run, live.generation_id)
-        files = statements.read_files(run, live.generation_id)
-        categories = statements.count_categories(run, live.generation_id)
-    hashes = [content_hash for role, _, content_hash in files if role == "query"]
-    return StatusSummary(
-        generation=live,
-        tasks=len(tasks),
-        categories=categories,
-        gallery=_gallery_counts([path for role, path, _ in files if role == "gallery"], parts, manifest),
-        queries=QueryCounts(len(hashes), sum(workspace.query_copy(one).is_file() for one in hashes)),
-        quarantined=sum(len(task.quarantined) for task in tasks),
-        bytes_on_disk=size,
-    )
+
+    def read(run: RunStatement, live: Generation, manifest: Manifest) -> StatusSummary:
+        number = live.generation_id
+        tasks, parts = statements.read_tasks(run, number), statements.read_parts(run, number)
+        files = statements.read_files(run, number)
+        hashes = [content_hash for role, _, content_hash in files if role == "query"]
+        return StatusSummary(
+            generation=live,
+            tasks=len(tasks),
+            categories=statements.count_categories(run, number),
+            gallery=_gallery_counts([path for role, path, _ in files if role == "gallery"], parts, manifest),
+            queries=QueryCounts(len(hashes), sum(workspace.query_copy(one).is_file() for one in hashes)),
+            quarantined=sum(len(task.quarantined) for task in tasks),
+            bytes_on_disk=size,
+        )
+
+    return _with_live(workspace, read) or StatusSummary(None, bytes_on_disk=size)
 
 
 def read_tasks(workspace: Workspace) -> list[TaskSummary]:
@@ -103,7 +102,7 @@ def read_report(workspace: Workspace) -> dict[str, Any]:
         CorruptIndex: the report is missing or differs from what was published.
     """
 
-    def read(live: Generation, manifest: Manifest) -> dict[str, Any]:
+    def read(_: RunStatement, live: Generation, manifest: Manifest) -> dict[str, Any]:
         path = workspace.generation_dir(live.generation_id) / REPORT_NAME
         entry = manifest.files.get(REPORT_NAME)
         if entry is None:
@@ -113,28 +112,28 @@ def read_report(workspace: Workspace) -> dict[str, Any]:
             raise CorruptIndex(f"{path} is no report: {ADVICE}")
         return document
 
-    with open_statements(workspace) as run:
-        report = _with_live(workspace, run, read)
+    report = _with_live(workspace, read)
     if report is None:
         raise CatalogError(f"{workspace.root} holds no task yet: run `cdml ingest-task FOLDER`")
     return report
 
 
 def _with_live(
-    workspace: Workspace, run: RunStatement, read: Callable[[Generation, Manifest], _Answer]
+    workspace: Workspace, read: Callable[[RunStatement, Generation, Manifest], _Answer]
 ) -> _Answer | None:
-    """Read files of the live generation; once more where a writer replaced it meanwhile."""
+    """Read rows of one moment and files of the live generation; again where a writer removed the files."""
     seen: Generation | None = None
-    while (live := statements.read_head(run)) is not None:
-        directory = workspace.generation_dir(live.generation_id)
-        if live == seen:
-            raise CorruptIndex(f"{directory} is missing or not whole: {ADVICE}")
-        seen = live
-        try:
-            return read(live, read_manifest(directory, live.manifest_sha256))
-        except FileNotFoundError:
-            continue
-    return None
+    while True:
+        with open_statements(workspace) as run:
+            live = statements.read_head(run)
+            if live is None:
+                return None
+            directory = workspace.generation_dir(live.generation_id)
+            if live == seen:
+                raise CorruptIndex(f"{directory} is missing or not whole: {ADVICE}")
+            seen = live
+            with suppress(FileNotFoundError):
+                return read(run, live, read_manifest(directory, live.manifest_sha256))
 
 
 def _gallery_counts(paths: Sequence[str], parts: Sequence[PartCount], manifest: Manifest) -> GalleryCounts:
