@@ -14,8 +14,8 @@ from storage.workspace import Workspace
 from tests.faults.scenarios import QUIET, Scenario
 from tests.faults.whole_ingest import ALL_SCENARIOS
 
-_IN_A_WORKSPACE = {"cdml.toml", "catalog.db", "catalog.db-wal", "catalog.db-shm", "LOCK", "gen", "queries",
-                   "initial-weights.safetensors"}  # fmt: skip
+_IN_A_WORKSPACE = {"cdml.toml", "catalog.db", "catalog.db-wal", "catalog.db-shm", "LOCK", "gen", "leases",
+                   "queries", "initial-weights.safetensors"}  # fmt: skip
 
 
 def violations(

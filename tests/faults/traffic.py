@@ -143,10 +143,6 @@ class Child:
     def end(self, number: signal.Signals) -> str:
         """Send a signal, wait until it is over, and return what it wrote to stderr."""
         self._process.send_signal(number)
-        _, said = self._process.communicate() if self._process.stdout is None else (None, self._join())
-        return said
-
-    def _join(self) -> str:
         self._thread.join()
         assert self._process.stdout is not None
         assert self._process.stderr is not None
