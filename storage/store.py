@@ -69,6 +69,7 @@ class WorkspaceStore:
             database = resources.enter_context(
                 closing(Database(self.workspace.database_url, read_only=False))
             )
+            resources.enter_context(database.writer())
             schema.migrate(database)
             self.warnings += recover(self.workspace, database, self._kept_generations)
             self._database = database

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,7 +9,8 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
-from continual_dml.errors import CatalogError, SettingsError
+from continual_dml.errors import CatalogError, SettingsError, WorkspaceLocked
+from storage.catalog import postgres
 from storage.catalog.address import check_url, redacted, secrets_of, sqlite_path
 from storage.catalog.sqlite_files import connect_reading, connect_writing
 
@@ -31,6 +31,7 @@ class Database:
         self.label = redacted(url)
         self._secrets = secrets_of(url)
         self._engine = _sqlite_engine(url, read_only) or _server_engine(url, read_only)
+        self._errors = (SQLAlchemyError, self._engine.dialect.loaded_dbapi.Error)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -42,15 +43,47 @@ class Database:
         try:
             with self._engine.begin() as connection:
                 yield connection
-        except (SQLAlchemyError, sqlite3.Error) as error:
-            raise CatalogError(
-                f"the catalogue {self.label} cannot answer: {self._reason(error)}; "
-                "check the database and run the command again"
-            ) from error
+        except self._errors as error:
+            raise self._described(error) from error
+
+    @contextmanager
+    def writer(self) -> Iterator[None]:
+        """Be the only writer of a server's database; an SQLite file has the lock of its workspace for that.
+
+        Raises:
+            WorkspaceLocked: another process, here or on another machine, is the writer.
+            CatalogError: the database refuses or cannot be reached.
+        """
+        if self._engine.dialect.name != "postgresql":
+            yield
+            return
+        try:
+            connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        except self._errors as error:
+            raise self._described(error) from error
+        try:
+            if not self._locked(connection):
+                raise WorkspaceLocked(f"another cdml is writing to {self.label}: wait until it has finished")
+            yield
+        finally:
+            connection.invalidate()  # ends the session and with it the lock
+            connection.close()
+
+    def _locked(self, connection: Connection) -> bool:
+        try:
+            return postgres.try_writer_lock(connection)
+        except self._errors as error:
+            raise self._described(error) from error
 
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
+
+    def _described(self, error: Exception) -> CatalogError:
+        return CatalogError(
+            f"the catalogue {self.label} cannot answer: {self._reason(error)}; "
+            "check the database and run the command again"
+        )
 
     def _reason(self, error: Exception) -> str:
         reason = " ".join(str(getattr(error, "orig", None) or error).split())

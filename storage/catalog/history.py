@@ -9,6 +9,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from continual_dml.errors import CatalogError, UnknownChoice
 from storage.catalog import queries
 from storage.catalog.engine import Database
+from storage.catalog.postgres import announce
 from storage.catalog.tables import (
     Ancestor,
     Base,
@@ -87,6 +88,7 @@ def move_head(database: Database, expected: int, generation_id: int) -> None:
                     f"{live} is live now in {database.label}, not {expected}: run the command again"
                 )
             connection.execute(update(Head).values(generation_id=generation_id))
+            announce(connection, generation_id)
             reach("before-commit")
     except CatalogError:
         # An error inside COMMIT leaves open whether it happened.

@@ -6,7 +6,7 @@ A crash before T3 leaves the old generation live and rows that nobody sees; :fun
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from itertools import islice
@@ -18,6 +18,7 @@ from continual_dml.errors import CatalogError
 from continual_dml.records import Generation, Measurement, Publication
 from storage.catalog import queries
 from storage.catalog.engine import Database
+from storage.catalog.postgres import Row, announce, insert_many
 from storage.catalog.tables import (
     Ancestor,
     Base,
@@ -34,7 +35,6 @@ from storage.catalog.tables import (
 from storage.failpoints import reach
 
 _ROWS_PER_TRANSACTION = 5000
-_Row = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +131,7 @@ def commit(database: Database, generation: Generation, publication: Publication)
             _insert_generation(connection, generation, publication)
             connection.execute(update(Head).values(generation_id=number))
             connection.execute(update(Run).where(Run.generation_id == number).values(state="committed"))
+            announce(connection, number)
             reach("before-commit")
     except CatalogError:
         # An error inside COMMIT leaves open whether it happened: ask before telling the user anything.
@@ -160,11 +161,11 @@ def _next(connection: Connection, column: InstrumentedAttribute[int]) -> int:
     return (connection.execute(select(func.max(column))).scalar() or 0) + 1
 
 
-def _insert(database: Database, table: type[Base], rows: Iterable[_Row]) -> None:
+def _insert(database: Database, table: type[Base], rows: Iterable[Row]) -> None:
     remaining = iter(rows)
     while batch := list(islice(remaining, _ROWS_PER_TRANSACTION)):
         with database.transaction() as connection:
-            connection.execute(insert(table), batch)
+            insert_many(connection, table, batch)
 
 
 def _insert_generation(connection: Connection, generation: Generation, publication: Publication) -> None:
@@ -172,16 +173,13 @@ def _insert_generation(connection: Connection, generation: Generation, publicati
     born = {"generation_id": number}
     connection.execute(insert(GenerationRow).values(**asdict(generation)))
     older = [] if generation.parent_id is None else queries.lineage(connection, generation.parent_id)
-    connection.execute(insert(Ancestor), [{**born, "ancestor_id": ancestor} for ancestor in [number, *older]])
+    insert_many(connection, Ancestor, [{**born, "ancestor_id": ancestor} for ancestor in [number, *older]])
     parts = [
         {**born, "birth_generation_id": part.birth_generation, "state": part.state.value, "items": part.items}
         for part in publication.parts
     ]
-    if parts:
-        connection.execute(insert(GalleryPartRow), parts)
-    measurements = [{**born, **_measured(one)} for one in publication.measurements]
-    if measurements:
-        connection.execute(insert(MeasurementRow), measurements)
+    insert_many(connection, GalleryPartRow, parts)
+    insert_many(connection, MeasurementRow, [{**born, **_measured(one)} for one in publication.measurements])
 
 
 def _measured(one: Measurement) -> dict[str, object]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import warnings
 from contextlib import closing
 
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
-from continual_dml.errors import CatalogError
+from continual_dml.errors import CatalogError, WorkspaceLocked
 from continual_dml.ports import SilentListener
 from storage.backup import back_up, restore
 from storage.catalog.engine import Database
+from storage.catalog.postgres import CHANNEL
 from storage.generations import read_generations
 from storage.reader import WorkspaceReader
 from storage.store import WorkspaceStore
@@ -73,6 +75,49 @@ def test_publish_read_crash_and_recover_on_postgresql(
     refused = pytest.raises(CatalogError, match="read-only")
     with closing(Database(database_url, read_only=True)) as database, refused, database.transaction() as one:
         one.execute(text("UPDATE head SET generation_id = NULL"))
+
+
+def test_one_database_has_one_writer_wherever_its_workspace_lies(
+    empty_database_url, tmp_path, small_settings, publish
+):
+    workspace = Workspace.create(tmp_path / "here", small_settings, empty_database_url)
+    shutil.copytree(workspace.root, tmp_path / "on-another-machine")
+    other = Workspace.open(tmp_path / "on-another-machine")
+    with WorkspaceStore(workspace) as store:
+        with pytest.raises(WorkspaceLocked, match="wait until it has finished"), WorkspaceStore(other):
+            pass
+        publish(store, "birds", tmp_path)
+    with WorkspaceStore(other) as store:
+        assert [task.name for task in store.tasks()] == ["birds"]
+
+
+def test_listeners_hear_of_each_generation_that_goes_live(
+    empty_database_url, tmp_path, small_settings, publish
+):
+    import psycopg
+
+    workspace = Workspace.create(tmp_path / "here", small_settings, empty_database_url, keep_generations=2)
+    address = empty_database_url.replace("postgresql+psycopg://", "postgresql://", 1)
+    with psycopg.connect(address, autocommit=True) as listener:
+        listener.execute(f"LISTEN {CHANNEL}")
+        with WorkspaceStore(workspace) as store:
+            publish(store, "birds", tmp_path)
+            publish(store, "cars", tmp_path)
+            store.rollback(1)
+        heard = [note.payload for note in listener.notifies(timeout=10, stop_after=3)]
+    assert heard == ["1", "2", "1"]
+
+
+def test_names_that_a_bulk_insert_could_misread_are_stored_as_they_are(
+    empty_database_url, tmp_path, small_settings, publish
+):
+    workspace = Workspace.create(tmp_path / "here", small_settings, empty_database_url)
+    folder = tmp_path / "tab\tnew\nline \\N \\. 'quoted' \"twice\" \u00e9\u4e2d"
+    with WorkspaceStore(workspace) as store:
+        publish(store, "na\\tme", folder)
+        items = store.items([1, 2, 3])
+        assert [items[n].path for n in (1, 2, 3)] == [str(folder / f"na\\tme-{n}.png") for n in range(3)]
+        assert sorted(store.category_ids()) == ["na\\tme"]
 
 
 def test_a_rollback_on_postgresql_is_forgotten_like_one_on_sqlite(
