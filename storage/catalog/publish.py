@@ -6,7 +6,7 @@ A crash before T3 leaves the old generation live and rows that nobody sees; :fun
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from itertools import islice
@@ -17,8 +17,9 @@ from sqlalchemy.orm import InstrumentedAttribute
 from continual_dml.errors import CatalogError
 from continual_dml.records import Generation, Measurement, Publication
 from storage.catalog import queries
+from storage.catalog.bulk import Row, insert_many
 from storage.catalog.engine import Database
-from storage.catalog.postgres import Row, announce, insert_many
+from storage.catalog.postgres import announce
 from storage.catalog.tables import (
     Ancestor,
     Base,
@@ -34,7 +35,8 @@ from storage.catalog.tables import (
 )
 from storage.failpoints import reach
 
-_ROWS_PER_TRANSACTION = 5000
+ROWS_PER_TRANSACTION = 20_000
+_MEASURED = ("metric", "k", "scope", "task_id", "value", "queries", "without_positive")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,42 +77,38 @@ def reserve(database: Database, task_name: str) -> Reservation:
 
 def insert_rows(database: Database, reservation: Reservation, publication: Publication) -> None:
     """T2: insert what the task brings; nothing of it is visible before :func:`commit`."""
-    born = {"generation_id": reservation.generation_id}
-    task = {
-        **born,
-        "task_id": reservation.task_id,
-        "name": storable(publication.task_name),
-        "source": storable(publication.source),
-        "method": publication.method,
-    }
-    categories = (
-        {**born, "category_id": number, "name": name} for number, name in publication.new_categories.items()
+    born, task = reservation.generation_id, reservation.task_id
+    name, source = storable(publication.task_name), storable(publication.source)
+    _insert(
+        database,
+        Task,
+        ("generation_id", "task_id", "name", "source", "method"),
+        [(born, task, name, source, publication.method)],
     )
-    items = (
-        {
-            **born,
-            "task_id": reservation.task_id,
-            "item_id": item.item_id,
-            "category_id": item.category_id,
-            "role": item.role.value,
-            "content_hash": item.content_hash,
-            "path": storable(item.path),
-        }
-        for item in publication.items
+    _insert(
+        database,
+        Category,
+        ("generation_id", "category_id", "name"),
+        ((born, number, name) for number, name in publication.new_categories.items()),
     )
-    quarantined = (
-        {
-            "task_id": reservation.task_id,
-            "position": position,
-            "path": storable(file.path),
-            "reason": storable(file.reason),
-        }
-        for position, file in enumerate(publication.quarantined)
+    _insert(
+        database,
+        Item,
+        ("generation_id", "task_id", "item_id", "category_id", "role", "content_hash", "path"),
+        (
+            (born, task, one.item_id, one.category_id, one.role.value, one.content_hash, storable(one.path))
+            for one in publication.items
+        ),
     )
-    _insert(database, Task, [task])
-    _insert(database, Category, categories)
-    _insert(database, Item, items)
-    _insert(database, Quarantine, quarantined)
+    _insert(
+        database,
+        Quarantine,
+        ("task_id", "position", "path", "reason"),
+        (
+            (task, position, storable(file.path), storable(file.reason))
+            for position, file in enumerate(publication.quarantined)
+        ),
+    )
 
 
 def commit(database: Database, generation: Generation, publication: Publication) -> None:
@@ -154,6 +152,8 @@ def abandon(database: Database, generation_id: int) -> None:
 
 def storable(value: str) -> str:
     """Return ``value`` as text that every database takes: file names may hold bytes that are no Unicode."""
+    if value.isascii() and "\x00" not in value:
+        return value
     return value.encode("utf-8", "backslashreplace").decode("utf-8").replace("\x00", "\\x00")
 
 
@@ -161,26 +161,25 @@ def _next(connection: Connection, column: InstrumentedAttribute[int]) -> int:
     return (connection.execute(select(func.max(column))).scalar() or 0) + 1
 
 
-def _insert(database: Database, table: type[Base], rows: Iterable[Row]) -> None:
+def _insert(database: Database, table: type[Base], columns: Sequence[str], rows: Iterable[Row]) -> None:
     remaining = iter(rows)
-    while batch := list(islice(remaining, _ROWS_PER_TRANSACTION)):
+    while batch := list(islice(remaining, ROWS_PER_TRANSACTION)):
         with database.transaction() as connection:
-            insert_many(connection, table, batch)
+            insert_many(connection, table, columns, batch)
 
 
 def _insert_generation(connection: Connection, generation: Generation, publication: Publication) -> None:
     number = generation.generation_id
-    born = {"generation_id": number}
     connection.execute(insert(GenerationRow).values(**asdict(generation)))
     older = [] if generation.parent_id is None else queries.lineage(connection, generation.parent_id)
-    insert_many(connection, Ancestor, [{**born, "ancestor_id": ancestor} for ancestor in [number, *older]])
-    parts = [
-        {**born, "birth_generation_id": part.birth_generation, "state": part.state.value, "items": part.items}
-        for part in publication.parts
-    ]
-    insert_many(connection, GalleryPartRow, parts)
-    insert_many(connection, MeasurementRow, [{**born, **_measured(one)} for one in publication.measurements])
+    lineage = [(number, ancestor) for ancestor in [number, *older]]
+    insert_many(connection, Ancestor, ("generation_id", "ancestor_id"), lineage)
+    parts = [(number, part.birth_generation, part.state.value, part.items) for part in publication.parts]
+    insert_many(connection, GalleryPartRow, ("generation_id", "birth_generation_id", "state", "items"), parts)
+    measured = [(number, *_measured(one)) for one in publication.measurements]
+    insert_many(connection, MeasurementRow, ("generation_id", *_MEASURED), measured)
 
 
-def _measured(one: Measurement) -> dict[str, object]:
-    return {**asdict(one), "value": one.value if math.isfinite(one.value) else None}
+def _measured(one: Measurement) -> Row:
+    value = one.value if math.isfinite(one.value) else None
+    return one.metric, one.k, one.scope, one.task_id, value, one.queries, one.without_positive
