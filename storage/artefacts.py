@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ from numpy.typing import NDArray
 
 from continual_dml.errors import CorruptIndex
 from continual_dml.records import Generation
+from storage.durable import FileEntry
 from storage.index import INDEXES
 from storage.index.stored import StoredIndex
 from storage.manifest import Manifest, read_manifest
+from storage.proven_files import remember
 from storage.tensor_files import parse_tensors
-from storage.verified_files import ADVICE, open_published, read_published, read_verified
+from storage.verified_files import ADVICE, map_verified, open_published, read_verified
 
 
 class PublishedArtefacts:
@@ -103,26 +106,47 @@ class PublishedArtefacts:
         except ValueError as error:
             raise CorruptIndex(f"{self.path(name)} is no JSON document ({error}): {ADVICE}") from error
 
-    def open_index(self) -> StoredIndex:
-        """Return the search index; raises as :meth:`read_tensors`."""
+    def open_index(self, *, afresh: bool = False) -> StoredIndex:
+        """Return the search index; ``afresh`` checks all of it again. Raises as :meth:`read_tensors`."""
         entry = self._manifest.index
         kind = INDEXES.get(entry.kind)
         if kind is None:
             raise CorruptIndex(f"{self._directory} has an index of unknown kind '{entry.kind}': {ADVICE}")
-        index = kind.from_bytes(self.read_bytes(entry.file))
+        index = self._mapped_index(kind, entry.file, afresh=afresh)
         if (index.dimension, len(index)) != (entry.dimension, entry.items):
             raise CorruptIndex(f"the index in {self._directory} differs from its manifest: {ADVICE}")
         return index
 
+    def _mapped_index(self, kind: type[StoredIndex], name: str, *, afresh: bool) -> StoredIndex:
+        if not kind.maps:
+            return kind.from_bytes(self.read_bytes(name))
+        with self._opened(name) as (descriptor, entry):
+            mapped = map_verified(descriptor, str(self.path(name)), entry.size, entry.sha256, afresh=afresh)
+            index = kind.from_buffer(mapped.content, proven=mapped.proven)
+            if not mapped.proven:
+                remember(descriptor, entry.sha256)
+        return index
+
     def read_bytes(self, name: str) -> bytes:
         """Return the verified content of a file; raises as :meth:`read_tensors`."""
+        with self._opened(name) as (descriptor, entry):
+            return read_verified(descriptor, str(self.path(name)), entry.size, entry.sha256)
+
+    @contextmanager
+    def _opened(self, name: str) -> Iterator[tuple[int, FileEntry]]:
+        """Yield a descriptor of a file, the pinned one if any, and what the manifest says of it."""
         entry = self._manifest.files.get(name)
         if entry is None:
             raise CorruptIndex(f"the generation in {self._directory} has no file {name}: {ADVICE}")
         pinned = self._pinned.get(name)
         if pinned is not None:
-            return read_verified(pinned, str(self.path(name)), entry.size, entry.sha256)
+            yield pinned, entry
+            return
         try:
-            return read_published(self.path(name), entry.size, entry.sha256)
+            descriptor = open_published(self.path(name))
         except FileNotFoundError as error:
             raise CorruptIndex(f"{self.path(name)} is missing: {ADVICE}") from error
+        try:
+            yield descriptor, entry
+        finally:
+            os.close(descriptor)

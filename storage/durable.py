@@ -150,6 +150,15 @@ def leave_note(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
 
 
+def replace_note(path: Path, text: str) -> None:
+    """Let ``path`` hold a text that nobody relies on, such as what is only there for speed; it may fail."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+
+
 def replace_text_atomically(path: Path, text: str, mode: int = 0o644) -> None:
     """Let ``path`` hold ``text``: a reader sees the old content or the new one, never a part."""
     beside = path.with_name(f".{path.name}.new")

@@ -57,7 +57,7 @@ def run_self_test(
         SelfTestFailed: something does not agree; the message says what, for the caller to say what follows.
         CorruptIndex: a file reads back differently from what was written.
     """
-    index = artefacts.open_index()
+    index = artefacts.open_index(afresh=True)
     if hash_of_ids(index.ids) != artefacts.manifest.index.ids_sha256:
         raise SelfTestFailed("the index holds other ids than its manifest says")
     if not np.array_equal(np.sort(index.ids), np.sort(np.array(gallery_ids, dtype=np.int64))):

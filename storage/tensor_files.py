@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping
+from mmap import mmap
 from typing import Any
 
 import numpy as np
@@ -14,6 +17,8 @@ from continual_dml.errors import CorruptIndex
 from storage.verified_files import ADVICE
 
 MAX_HEADER_BYTES = 1_000_000
+_VIEWED: Mapping[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "I64": np.dtype("<i8")}
+Content = bytes | mmap
 
 
 def render_tensors(tensors: Mapping[str, NDArray[Any]]) -> bytes:
@@ -34,3 +39,32 @@ def parse_tensors(content: bytes, where: str) -> dict[str, NDArray[Any]]:
         return dict(load(content))
     except (SafetensorError, ValueError, KeyError) as error:
         raise CorruptIndex(f"{where} is no safetensors file ({error}): {ADVICE}") from error
+
+
+def view_tensors(content: Content, where: str) -> dict[str, NDArray[Any]]:
+    """Return the named float32 and int64 arrays of a document as they lie in ``content``, read-only.
+
+    Raises:
+        CorruptIndex: the header is larger than 1 MB, or it is no such document.
+    """
+    whole = memoryview(content).toreadonly()
+    header_bytes = int.from_bytes(whole[:8], "little")
+    if len(whole) < 8 or header_bytes > MAX_HEADER_BYTES:
+        raise CorruptIndex(f"{where} has a header of {header_bytes} bytes, which no cdml writes: {ADVICE}")
+    data = whole[8 + header_bytes :]
+    try:
+        header = json.loads(bytes(whole[8 : 8 + header_bytes]))
+        return {name: _viewed(entry, data) for name, entry in header.items() if name != "__metadata__"}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CorruptIndex(f"{where} is no safetensors file ({error}): {ADVICE}") from error
+
+
+def _viewed(entry: Mapping[str, Any], data: memoryview) -> NDArray[Any]:
+    dtype, shape = _VIEWED[entry["dtype"]], tuple(map(int, entry["shape"]))
+    begin, end = map(int, entry["data_offsets"])
+    count = math.prod(shape)
+    fits = 0 <= begin <= end <= len(data) and end - begin == count * dtype.itemsize
+    if min(shape, default=0) < 0 or not fits:
+        raise ValueError(f"{entry} does not fit into the file")
+    array: NDArray[Any] = np.frombuffer(data[begin:end], dtype=dtype, count=count).reshape(shape)
+    return array

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from continual_dml.errors import CorruptIndex
+from storage.proven_files import is_proven
 
 ADVICE = "restore the workspace from a backup, or ingest its tasks again in a new one"
 _CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """A file in memory; ``proven``: it was opened before and has not been changed since."""
+
+    content: mmap.mmap | bytes
+    proven: bool
 
 
 def sha256_of(content: bytes) -> str:
@@ -44,6 +55,34 @@ def read_published(path: Path, size: int | None, sha256: str) -> bytes:
         return read_verified(descriptor, str(path), size, sha256)
     finally:
         os.close(descriptor)
+
+
+def map_verified(descriptor: int, where: str, size: int, sha256: str, *, afresh: bool) -> Mapped:
+    """Map a whole file into memory and accept it only if its size and hash are the expected ones.
+
+    Published files are never written to again, so what was mapped stays what was checked.
+
+    Args:
+        descriptor: of the file; may be closed afterwards.
+        where: its path, for messages.
+        size: bytes that it must have.
+        sha256: hash that it must have.
+        afresh: whether to hash it even if it was proven before.
+
+    Raises:
+        CorruptIndex: it differs or cannot be read.
+    """
+    try:
+        found = os.fstat(descriptor).st_size
+        if found != size:
+            raise CorruptIndex(f"{where} has {found} bytes instead of {size}: {ADVICE}")
+        content = mmap.mmap(descriptor, size, access=mmap.ACCESS_READ) if size else b""
+    except OSError as error:
+        raise CorruptIndex(f"cannot read {where}: {os.strerror(error.errno or 0)}; {ADVICE}") from error
+    proven = not afresh and is_proven(descriptor, sha256)
+    if not proven and hashlib.sha256(content).hexdigest() != sha256:
+        raise CorruptIndex(f"{where} differs from what was published: {ADVICE}")
+    return Mapped(content, proven)
 
 
 def read_verified(descriptor: int, where: str, size: int | None, sha256: str) -> bytes:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from storage.index.faiss_flat import FaissFlatIndex
+from storage.index.flat import FlatIndex
 from storage.index.numpy_exact import NumpyExactIndex
 from storage.index.stored import StoredIndex
 
 INDEXES: Mapping[str, type[StoredIndex]] = {
+    "flat": FlatIndex,
     "faiss-flat": FaissFlatIndex,
     "numpy-exact": NumpyExactIndex,
 }
-DEFAULT_INDEX = "faiss-flat"
+DEFAULT_INDEX = "flat"

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from continual_dml.errors import CorruptIndex, GalleryError
 from continual_dml.records import Neighbours
 from storage.index.checks import check_queries, check_vectors
+from storage.index.exact_order import best_first, empty_answer
 from storage.index.stored import StoredIndex
-
-_SLACK = 8
 
 
 class FaissFlatIndex(StoredIndex):
@@ -80,23 +79,5 @@ class FaissFlatIndex(StoredIndex):
         wanted = check_queries(queries, self.dimension, k)
         k = min(k, len(self))
         if k == 0 or len(wanted) == 0:
-            return Neighbours(
-                np.empty((len(wanted), k), dtype=np.int64), np.empty((len(wanted), k), dtype=np.float32)
-            )
-        similarities, ids = self._search_past_ties(wanted, k)
-        order = np.lexsort((ids, -similarities))[:, :k]
-        return Neighbours(
-            np.take_along_axis(ids, order, axis=1), np.take_along_axis(similarities, order, axis=1)
-        )
-
-    def _search_past_ties(
-        self, queries: NDArray[np.float32], k: int
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Fetch past ``k`` until no item outside can tie with the k-th: faiss keeps any of equal ones."""
-        fetched = min(len(self), k + _SLACK)
-        while True:
-            similarities, ids = self._index.search(queries, fetched)
-            tied = similarities[:, k - 1] == similarities[:, -1]
-            if fetched == len(self) or not tied.any():
-                return similarities, ids
-            fetched = min(len(self), 2 * fetched)
+            return empty_answer(len(wanted), k)
+        return best_first(self._index.search, wanted, k, len(self))

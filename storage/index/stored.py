@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from continual_dml.records import Neighbours
+from storage.tensor_files import Content
 
 
 class StoredIndex(ABC):
     """A ``continual_dml.ports.VectorIndex`` with a file format."""
 
     file_name: str
+    maps: ClassVar[bool] = False
+    """Whether :meth:`from_buffer` searches in the buffer itself, so that a file is best mapped."""
 
     @classmethod
     @abstractmethod
@@ -32,6 +36,17 @@ class StoredIndex(ABC):
         Raises:
             CorruptIndex: the content is no such index, or breaks the rules of :meth:`build`.
         """
+
+    @classmethod
+    def from_buffer(cls, content: Content, *, proven: bool) -> StoredIndex:
+        """Open what :meth:`to_bytes` gave, without a copy where the kind can; raises as :meth:`from_bytes`.
+
+        Args:
+            content: must not change any more; the caller has checked its hash.
+            proven: whether this very content was opened before, so that no rule has to be checked again.
+        """
+        del proven
+        return cls.from_bytes(bytes(content))
 
     @abstractmethod
     def to_bytes(self) -> bytes:

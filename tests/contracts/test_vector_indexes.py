@@ -54,14 +54,15 @@ def test_the_default_index_is_one_of_the_mapping():
     assert DEFAULT_INDEX in INDEXES
 
 
+@pytest.mark.parametrize("name", ["flat", "faiss-flat"])
 @settings(max_examples=40, deadline=None)
-@given(st.integers(1, 40), st.integers(1, 50), st.integers(0, 2**32 - 1))
-def test_the_fast_index_answers_as_the_exact_reference(items, k, seed):
+@given(items=st.integers(1, 40), k=st.integers(1, 50), seed=st.integers(0, 2**32 - 1))
+def test_a_fast_index_answers_as_the_exact_reference(name, items, k, seed):
     random = np.random.default_rng(seed)
     vectors = np.eye(4, dtype=np.float32)[random.integers(0, 4, size=items)]  # many exact ties
     ids = random.permutation(10 * items)[:items].astype(np.int64)
     queries = np.eye(4, dtype=np.float32)
-    fast = INDEXES["faiss-flat"].build(ids, vectors).search(queries, k)
+    fast = INDEXES[name].build(ids, vectors).search(queries, k)
     slow = INDEXES["numpy-exact"].build(ids, vectors).search(queries, k)
     assert np.array_equal(fast.ids, slow.ids)
     assert np.array_equal(fast.similarities, slow.similarities)

@@ -55,7 +55,12 @@ def test_the_manifest_names_every_file_and_its_parent(workspace, publish, tmp_pa
         second = publish(store, "second", tmp_path)
         manifest = store.open_generation(second).manifest
     assert (manifest.parent_id, manifest.parent_manifest_sha256) == (1, first.manifest_sha256)
-    assert set(manifest.files) == {"initial.safetensors", "model.safetensors", "index.faiss", "report.json"}
+    assert set(manifest.files) == {
+        "initial.safetensors",
+        "model.safetensors",
+        "index.safetensors",
+        "report.json",
+    }
     assert (manifest.index.dimension, manifest.index.items, manifest.index.dtype) == (2, 6, "float32")
     assert manifest.config == {"method": "finetune"}
     assert "numpy" in manifest.libraries
@@ -121,7 +126,7 @@ def test_a_generation_built_on_a_head_that_moved_is_refused(workspace, publish, 
     with WorkspaceStore(workspace, kept_generations=5) as store:
         publish(store, "first", tmp_path)
         draft = store.begin("late")
-        draft.inherit("index.faiss")
+        draft.inherit("index.safetensors")
         with draft._database.transaction() as connection:
             connection.execute(update(Head).values(generation_id=None))
         parts = [PartCount(1, VectorState.STALE, 3)]

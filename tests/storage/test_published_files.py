@@ -12,7 +12,7 @@ from storage.store import WorkspaceStore
 from storage.summary import read_report, read_status
 from storage.tensor_files import parse_tensors
 
-NAMES = ["initial.safetensors", "model.safetensors", "index.faiss", "report.json", "MANIFEST.json"]
+NAMES = ["initial.safetensors", "model.safetensors", "index.safetensors", "report.json", "MANIFEST.json"]
 
 
 @pytest.fixture
