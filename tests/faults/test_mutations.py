@@ -1,0 +1,35 @@
+"""A sample of ``tests.faults.mutations``: damage is met with a typed error, never with another answer."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from tests.faults.mutations import IMAGES, artefacts, images, mutated
+
+TIMES = 20
+
+
+def test_a_published_file_that_is_changed_in_any_way_is_refused(tmp_path):
+    found = artefacts(tmp_path, TIMES)
+    assert {one.name for one in found} >= {"MANIFEST.json", "index.safetensors", "model.safetensors"}
+    for one in found:
+        assert one.wrong == []
+        assert one.ended == {"CorruptIndex": TIMES}
+
+
+def test_an_image_that_is_changed_in_any_way_is_an_image_or_unreadable(tmp_path):
+    found = images(tmp_path, TIMES)
+    assert [one.name for one in found] == list(IMAGES)
+    for one in found:
+        assert one.wrong == []
+        assert one.ended.total() == TIMES
+    assert all(sum(one.ended[what] for one in found) for what in ("an image", "UnreadableImage"))
+
+
+@pytest.mark.parametrize("size", [1, 2, 100])
+def test_a_mutation_is_always_a_change(size):
+    random = Random(size)
+    content = bytes(size)
+    assert all(mutated(content, random) != content for _ in range(200))
