@@ -96,7 +96,7 @@ class Model:
         if number != self.head or tasks != expected:
             return [f"generation {number} holds {tasks}, not {expected} of {self.head}"]
         found = Counter((category, content) for _, category, content in items)
-        wanted = Counter((task, content) for task in tasks for content in _hashes(task))
+        wanted = Counter((task, content) for task in tasks for content in hashes_of(task))
         wrong = [f"missing {wanted - found}"] if wanted - found else []
         return wrong + ([f"phantom or twice {found - wanted}"] if found - wanted else [])
 
@@ -112,7 +112,8 @@ class Model:
             self.head = generation
 
 
-def _hashes(task: str) -> list[str]:
+def hashes_of(task: str) -> list[str]:
+    """Return the hashes of the gallery images of a tiny task."""
     import hashlib
 
     return [hashlib.sha256(f"image {task}-{number}.png".encode()).hexdigest() for number in range(3)]

