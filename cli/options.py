@@ -195,4 +195,12 @@ Neighbours = Annotated[int, typer.Option("--neighbours", "-k", min=1, help="Neig
 Sheet = Annotated[
     Path | None, typer.Option(metavar="FILE.png", help="Draw queries and neighbours into a picture.")
 ]
+Where = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILTER",
+        help="Search only these gallery images, as in \"category in ('owl', 'lark') and task = 'birds'\"; "
+        "columns: category, task, path, id.",
+    ),
+]
 ReportK = Annotated[int, typer.Option("--k", "-k", min=1, help="The K of the Recall@K matrix that is shown.")]

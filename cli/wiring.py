@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from continual_dml.workflows.estimate_ingest import IngestEstimate
     from continual_dml.workflows.ingest_task import IngestResult
     from continual_dml.workflows.plan_task import TaskPlan
+    from storage.filters import Filter
     from storage.reader import WorkspaceReader
     from storage.store import WorkspaceStore
     from storage.workspace import Workspace
@@ -267,8 +268,12 @@ def run_dry(
         return plan, estimate_ingest(plan, request.settings, request.refresh, known, listener)
 
 
-def run_search(workspace: Workspace, paths: list[Path], k: int, device: str) -> Answer:
-    """Find the ``k`` nearest gallery items of each image; all images are read before anything is searched.
+def run_search(
+    workspace: Workspace, paths: list[Path], k: int, device: str, where: Filter | None = None
+) -> Answer:
+    """Find the ``k`` nearest gallery items of each image, of those that ``where`` is true of.
+
+    All images are read before anything is searched.
 
     Raises:
         StreamError: a path is no usable image.
@@ -276,9 +281,14 @@ def run_search(workspace: Workspace, paths: list[Path], k: int, device: str) -> 
     """
     with reading(workspace) as reader:
         pixels = read_query_images(paths, workspace.settings)
+        import numpy as np
+
         from continual_dml.workflows.search import Searcher
 
-        found = Searcher.open(reader.artefacts, reader.index(), device).search(pixels, k)
+        index = reader.index()
+        if where is not None:
+            index = index.among(np.array(reader.matching_ids(where), dtype=np.int64))
+        found = Searcher.open(reader.artefacts, index, device).search(pixels, k)
         items = reader.items(sorted({int(item_id) for item_id in found.ids.flat}))
         rows = [
             [Hit(items[int(i)], float(s)) for i, s in zip(ids, scores, strict=True)]

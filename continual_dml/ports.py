@@ -64,6 +64,9 @@ class VectorIndex(Protocol):
 
     def __len__(self) -> int: ...
 
+    def among(self, ids: NDArray[np.int64]) -> VectorIndex:
+        """Return an index of those of its items that are among ``ids`` (n,), in any order."""
+
     def search(self, queries: NDArray[np.float32], k: int) -> Neighbours:
         """Return the ``min(k, len(self))`` best items per query (Q, D), best first.
 

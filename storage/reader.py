@@ -14,6 +14,8 @@ from storage import leases
 from storage.artefacts import PublishedArtefacts
 from storage.catalog import queries, schema
 from storage.catalog.engine import Database
+from storage.filters import Filter
+from storage.filters.conditions import condition
 from storage.index.stored import StoredIndex
 from storage.verified_files import ADVICE
 from storage.workspace import Workspace
@@ -78,6 +80,11 @@ class WorkspaceReader:
         """Visible items by id."""
         with self._open()[0].transaction() as connection:
             return queries.items(connection, self.generation.generation_id, item_ids)
+
+    def matching_ids(self, chosen: Filter) -> list[int]:
+        """Ids of the gallery items that a filter is true of, ascending."""
+        with self._open()[0].transaction() as connection:
+            return queries.gallery_ids_where(connection, self.generation.generation_id, condition(chosen))
 
     def category_ids(self) -> dict[str, int]:
         """All categories that the generation knows, name to id."""

@@ -17,6 +17,7 @@ def query(
     context: typer.Context,
     images: Images,
     neighbours: options.Neighbours = 10,
+    where: options.Where = None,
     sheet: options.Sheet = None,
     device: options.Device = None,
     workspace: options.Workspace = None,
@@ -30,21 +31,25 @@ def query(
     red, right or wrong, where the query's folder has the name of a category that was found.
     """
     with entered(context, workspace, as_json, quiet, debug) as shell:
-        _query(shell, images, neighbours, sheet, device)
+        _query(shell, images, neighbours, where, sheet, device)
 
 
-def _query(shell: Shell, images: list[Path], k: int, sheet: Path | None, device: str | None) -> None:
+def _query(
+    shell: Shell, images: list[Path], k: int, where: str | None, sheet: Path | None, device: str | None
+) -> None:
     from cli.render.answers import show_answer
     from cli.settings import compute_device, merged_options
     from cli.wiring import open_workspace, run_search
+    from storage.filters import parse_filter
 
+    found = None if where is None else parse_filter(where)
     chosen = compute_device(merged_options({"device": device}))
     opened = open_workspace(shell.folder)
     if sheet is not None:
         from cli.render.contact_sheet import check_destination, folder_categories, write_contact_sheet
 
         check_destination(sheet)
-    answer = run_search(opened, images, k, chosen)
+    answer = run_search(opened, images, k, chosen, found)
     if sheet is not None:
         write_contact_sheet(sheet, answer, folder_categories(answer), opened.settings.streams)
         shell.note(f"contact sheet: {sheet}")

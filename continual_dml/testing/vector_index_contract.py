@@ -85,6 +85,21 @@ def check_one_by_one(build: BuildIndex) -> None:
     _equal(index.search(queries, 4).ids, single, "neighbours of queries asked one by one")
 
 
+def check_among(build: BuildIndex) -> None:
+    """Restricted to some items, all of them are found and no other, however far away they are."""
+    random = np.random.default_rng(2)
+    ids, vectors = random.permutation(500)[:90].astype(np.int64), _units(random.normal(size=(90, 4)))
+    index, queries = build(ids, vectors), _units(random.normal(size=(25, 4)))
+    for kept in (ids[:1], ids[:7][::-1], ids[::2], ids):
+        rows = np.isin(ids, kept)
+        expected = build(ids[rows], vectors[rows]).search(queries, 5)
+        found = index.among(np.append(kept, 1000)).search(queries, 5)  # no item has that id
+        _equal(found.ids, expected.ids, f"neighbours among {len(kept)} items")
+        _expect(found.ids.shape[1] == min(5, len(kept)), "fewer neighbours than match")
+    nothing = index.among(np.empty(0, dtype=np.int64))
+    _expect((len(nothing), nothing.search(queries, 5).ids.shape) == (0, (25, 0)), "an index of no items")
+
+
 def check_refusals(build: BuildIndex) -> None:
     """Wrong dimension, values that are not finite and negative k are refused with cdml's own errors."""
     index = build(_ids(1, 2), _on_circle(0, 90))
@@ -120,6 +135,7 @@ CHECKS: tuple[Callable[[BuildIndex], None], ...] = (
     check_ties,
     check_against_loop,
     check_one_by_one,
+    check_among,
     check_refusals,
     check_bad_vectors,
     check_input_is_copied,

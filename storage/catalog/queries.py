@@ -111,6 +111,20 @@ def gallery_ids(connection: Connection, generation_id: int) -> list[int]:
     return list(connection.execute(chosen).scalars())
 
 
+def gallery_ids_where(
+    connection: Connection, generation_id: int, condition: ColumnElement[bool]
+) -> list[int]:
+    """Return the ids of the visible gallery items that meet a condition over item, category, task."""
+    chosen = (
+        select(Item.item_id)
+        .join(Category, Category.category_id == Item.category_id)
+        .join(Task, Task.task_id == Item.task_id)
+        .where(_seen(Item.generation_id, generation_id), Item.role == Role.GALLERY.value, condition)
+        .order_by(Item.item_id)
+    )
+    return list(connection.execute(chosen).scalars())
+
+
 def all_query_hashes(connection: Connection) -> set[str]:
     """Return the contents of every catalogued query, visible or not: their copies must stay."""
     return set(connection.execute(select(Item.content_hash).where(Item.role == Role.QUERY.value)).scalars())

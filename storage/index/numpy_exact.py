@@ -50,6 +50,11 @@ class NumpyExactIndex(StoredIndex):
         """All ids (N,), in the order of insertion."""
         return self._ids
 
+    def among(self, ids: NDArray[np.int64]) -> NumpyExactIndex:
+        """Return an index of those of its items that are among ``ids`` (n,), in any order."""
+        rows = np.flatnonzero(np.isin(self._ids, ids))
+        return NumpyExactIndex(self._ids[rows], self._vectors[rows])
+
     def search(self, queries: NDArray[np.float32], k: int) -> Neighbours:
         """Return the ``min(k, len(self))`` best items per query (Q, D), the smaller id first on ties."""
         wanted = check_queries(queries, self.dimension, k)

@@ -66,6 +66,10 @@ class StoredIndex(ABC):
         return len(self.ids)
 
     @abstractmethod
+    def among(self, ids: NDArray[np.int64]) -> StoredIndex:
+        """Return an index of those of its items that are among ``ids`` (n,), in any order."""
+
+    @abstractmethod
     def search(self, queries: NDArray[np.float32], k: int) -> Neighbours:
         """Return the ``min(k, len(self))`` best items per query (Q, D), best first, the smaller id on ties.
 

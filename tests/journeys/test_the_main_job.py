@@ -65,6 +65,23 @@ def test_a_gallery_image_finds_itself_first(cdml, site):
     assert len(themselves) >= status["gallery"]["catalogued"] // 2 - 2  # latin is half of it
 
 
+def test_a_filter_decides_which_images_may_answer(cdml, site):
+    image, workspace = sorted(site.latin.rglob("*.png"))[0], ("-w", site.workspace)
+
+    def found(where, k="5"):
+        run = cdml("query", image, "-k", k, "--where", where, *workspace, "--json")
+        return json.loads(run.out)["queries"][0]["neighbours"]
+
+    assert {one["task"] for one in found("task = 'greek'")} == {"greek"}
+    categories = sorted(path.name for path in site.greek.iterdir())[:2]
+    chosen = found(f"category in ('{categories[0]}', '{categories[1]}')", "100")
+    assert {one["category"] for one in chosen} == set(categories)
+    assert found("category = 'nothing has this name'") == []
+    refused = cdml("query", image, "--where", "category = owl", *workspace)
+    assert refused.code == 2
+    assert "expected a text in quotes, at 'owl'" in refused.error_lines[0]
+
+
 def test_a_name_given_to_a_task_is_the_one_that_is_shown(cdml, site, arrows):
     cdml("-w", site.workspace, "ingest-task", arrows, *TINY_TASK, "--name", "signs")
 
