@@ -104,7 +104,7 @@ def main() -> None:
         _run(comparison, options)
         results = options.results / name
         results.mkdir(parents=True, exist_ok=True)
-        for file in ("summary.json", "runs.csv", "table.md"):
+        for file in ("runs.csv", "table.md"):
             shutil.copyfile(options.runs / name / file, results / file)
         if options.render is not None:
             tables = render(results, ablation=name.startswith("ablation"))
