@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from continual_dml.embedding.extract import extract_each, side_by_side
 from continual_dml.embedding.precision import choose_compute
-from continual_dml.errors import SettingsError
+from continual_dml.errors import CdmlError, SettingsError
 from continual_dml.pixels import SelectedRows
 from continual_dml.ports import Artefacts, Draft, ImageReader, ProgressListener, Store
 from continual_dml.records import (
@@ -75,7 +76,10 @@ def ingest_task(plan: TaskPlan, context: IngestContext) -> IngestResult:
     try:
         return _Ingest(plan, context, draft).run()
     except BaseException:  # an interrupt must clean up as well
-        draft.abandon()
+        with suppress(
+            CdmlError
+        ):  # the first error is the one to tell; what stays is the next writer's to remove
+            draft.abandon()
         raise
 
 

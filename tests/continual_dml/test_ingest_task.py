@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from continual_dml.errors import GalleryError, NotFiniteLoss, SettingsError
+from continual_dml.errors import GalleryError, NotFiniteLoss, SettingsError, WorkspaceError
 from continual_dml.records import Generation, Role
 from continual_dml.strategies.learner import Learner
 from continual_dml.strategies.state import LearnerState, group_names
 from continual_dml.workflows.ingest_task import IngestResult
 from continual_dml.workflows.search import Searcher
+from storage import durable
 from storage.reader import WorkspaceReader
 from storage.workspace import Workspace
 from streams.image_reader import ThreadedImageReader
@@ -221,6 +222,28 @@ def test_a_diverging_task_publishes_nothing_and_the_next_one_works(
     assert live(workspace) == before
     assert [path.name for path in (workspace.root / "gen").iterdir()] == ["00000001"]
     assert ingest(second).generation.parent_id == before.generation_id
+
+
+def test_what_went_wrong_is_told_even_if_cleaning_up_goes_wrong_too(
+    task_folder: Draw, ingest: Ingest, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ingest(task_folder(0))
+    second = task_folder(4)
+
+    def fail(self: Learner, *_: object, **__: object) -> None:
+        raise SettingsError("the first error")
+
+    def refuse(path: Path) -> None:
+        raise WorkspaceError(f"cannot remove {path}")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Learner, "learn", fail)
+        patch.setattr(durable, "remove_tree", refuse)
+        with pytest.raises(SettingsError, match="the first error"):
+            ingest(second)
+    assert [path.name for path in workspace.generations_dir.iterdir() if path.name.startswith(".")]
+    ingest(second)
+    assert [path.name for path in workspace.generations_dir.iterdir()] == ["00000003"]
 
 
 def test_an_interrupt_publishes_nothing(
