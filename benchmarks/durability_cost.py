@@ -1,4 +1,4 @@
-"""Which share of an ingest goes into surviving a crash: flushes, commits, and the self-test before going live.
+"""Which share of an ingest goes into surviving a crash: flushes, commits, the self-test before it is live.
 
 Run ``python -m benchmarks.durability_cost``. The first tasks of the grocery stream are ingested in this
 process with every flush, commit and self-test timed. Few training steps make the share large, not small.

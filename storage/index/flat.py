@@ -5,6 +5,8 @@ A process that has used faiss must not fork afterwards: with two threads the chi
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +16,9 @@ from storage.index.checks import check_queries, check_vectors
 from storage.index.exact_order import best_first, empty_answer
 from storage.index.stored import StoredIndex
 from storage.tensor_files import Content, render_tensors, view_tensors
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class FlatIndex(StoredIndex):
@@ -27,18 +32,18 @@ class FlatIndex(StoredIndex):
         self._vectors = vectors
 
     @classmethod
-    def build(cls, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> FlatIndex:
+    def build(cls, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> Self:
         """Index unit ``vectors`` (N, D) under ``ids`` (N,)."""
         check_vectors(ids, vectors)
         return cls(ids.copy(), np.array(vectors, order="C"))
 
     @classmethod
-    def from_bytes(cls, content: bytes) -> FlatIndex:
+    def from_bytes(cls, content: bytes) -> Self:
         """Open what :meth:`to_bytes` gave."""
         return cls.from_buffer(content, proven=False)
 
     @classmethod
-    def from_buffer(cls, content: Content, *, proven: bool) -> FlatIndex:
+    def from_buffer(cls, content: Content, *, proven: bool) -> Self:
         """Search in ``content``, which must not change any more."""
         tensors = view_tensors(content, cls.file_name)
         try:
@@ -63,10 +68,10 @@ class FlatIndex(StoredIndex):
         """All ids (N,), in the order of insertion."""
         return self._ids
 
-    def among(self, ids: NDArray[np.int64]) -> FlatIndex:
+    def among(self, ids: NDArray[np.int64]) -> Self:
         """Return an index of those of its items that are among ``ids`` (n,), in any order."""
         rows = np.flatnonzero(np.isin(self._ids, ids))
-        return FlatIndex(self._ids[rows], self._vectors[rows])
+        return type(self)(self._ids[rows], self._vectors[rows])
 
     def search(self, queries: NDArray[np.float32], k: int) -> Neighbours:
         """Return the ``min(k, len(self))`` best items per query (Q, D), the smaller id first on ties."""

