@@ -72,6 +72,14 @@ DatabaseUrl = Annotated[
     _Text,
     typer.Option(help="Catalogue database, such as postgresql+psycopg://... Default: SQLite in the folder."),
 ]
+Index = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KIND",
+        help="How vectors are searched: flat (exact, default), or hnsw or ivf for large galleries; what is "
+        "missed is measured at each publication. May be changed later in cdml.toml.",
+    ),
+]
 KeepGenerations = Annotated[
     _Whole,
     typer.Option(

@@ -46,6 +46,7 @@ class Environment(BaseSettings):
     image_side: int | None = None
     database_url: str | None = None
     keep_generations: int | None = None
+    index: str | None = None
     flip: bool | None = None
     feature_map: str | None = None
     freeze_batch_norm: str | None = None

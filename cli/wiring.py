@@ -75,6 +75,7 @@ def create_workspace(
     weights: str | None,
     of_further: Sequence[str] = (),
     keep_generations: int = 1,
+    index: str = "flat",
 ) -> Workspace:
     """Make a workspace, once its networks could be built from their weights.
 
@@ -86,6 +87,7 @@ def create_workspace(
         of_further: the same for each further member of a cohort, see
             :func:`cli.starting_weights.starting_weights`.
         keep_generations: how many generations stay on disk.
+        index: how vectors are searched.
 
     Raises:
         SettingsError: a network or weights that cannot be used.
@@ -97,7 +99,7 @@ def create_workspace(
 
     start = starting_weights(settings.model, weights, of_further)
     content = None if start.tensors is None else render_tensors(start.tensors)
-    return Workspace.create(folder, settings, database_url, content, start.note, keep_generations)
+    return Workspace.create(folder, settings, database_url, content, start.note, keep_generations, index)
 
 
 def image_reader(settings: Settings) -> ImageReader:

@@ -26,7 +26,8 @@ from storage.catalog.engine import Database
 from storage.catalog.publish import Reservation
 from storage.durable import FileEntry
 from storage.failpoints import reach
-from storage.index import DEFAULT_INDEX, INDEXES
+from storage.index import INDEXES
+from storage.index.recall import measured_recall
 from storage.manifest import MANIFEST_NAME, IndexEntry, Manifest, check_name
 from storage.self_test import Sample, hash_of_ids, run_self_test, sample_of
 from storage.tensor_files import render_tensors
@@ -91,11 +92,13 @@ class PublishingDraft:
             GalleryError: ids occur twice, or a vector is not finite or not of unit length.
             WorkspaceError: it was written before, or the disk refuses.
         """
-        index = INDEXES[DEFAULT_INDEX].build(ids, vectors)
+        kind = self._workspace.index_kind
+        index = INDEXES[kind].build(ids, vectors)
         self._write(index.file_name, index.to_bytes())
         self._index = IndexEntry(
-            DEFAULT_INDEX, index.file_name, index.dimension, len(index), hash_of_ids(index.ids)
-        )
+            kind, index.file_name, index.dimension, len(index), hash_of_ids(index.ids),
+            recall_at_10=None if index.exact else measured_recall(index, ids, vectors),
+        )  # fmt: skip
         self._sample = sample_of(ids, vectors)
 
     def inherit(self, name: str) -> None:

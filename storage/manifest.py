@@ -20,7 +20,10 @@ _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 @dataclass(frozen=True, slots=True)
 class IndexEntry:
-    """The search index: which kind in which file, and the ``items`` unit vectors that it holds."""
+    """The search index: which kind in which file, and the ``items`` unit vectors that it holds.
+
+    ``recall_at_10``: which share of the ten best items it found when it was built, None where it always does.
+    """
 
     kind: str
     file: str
@@ -29,6 +32,7 @@ class IndexEntry:
     ids_sha256: str
     dtype: str = "float32"
     metric: str = "inner-product"
+    recall_at_10: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

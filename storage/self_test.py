@@ -17,6 +17,7 @@ from storage.verified_files import sha256_of
 
 _SAMPLES = 64
 _TOLERANCE = 1e-4
+_MOST_MISSES = 10  # one in so many
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,7 +69,7 @@ def run_self_test(
     if counted != len(index):
         raise SelfTestFailed(f"the gallery parts count {counted} items, the index {len(index)}")
     if sample is not None:
-        _find_themselves(index, sample)
+        _find_themselves(index, sample, misses=0 if index.exact else len(sample.ids) // _MOST_MISSES)
     for name in artefacts.names():
         if name.endswith(".safetensors"):
             _check_finite(name, artefacts.read_tensors(name))
@@ -76,7 +77,8 @@ def run_self_test(
             artefacts.read_bytes(name)
 
 
-def _find_themselves(index: StoredIndex, sample: Sample) -> None:
+def _find_themselves(index: StoredIndex, sample: Sample, misses: int) -> None:
+    """Ask with vectors that were just indexed; an approximate index may miss a few of them."""
     found = index.search(sample.vectors, 1 + _SAMPLES)
     for position, item_id in enumerate(sample.ids):
         row = found.similarities[position]
@@ -84,7 +86,9 @@ def _find_themselves(index: StoredIndex, sample: Sample) -> None:
         listed = item_id in found.ids[position]
         crowded_out = len(index) > len(row) and row[-1] >= self_similarity - _TOLERANCE  # many equal images
         if abs(float(row[0]) - self_similarity) > _TOLERANCE or not (listed or crowded_out):
-            raise SelfTestFailed(f"item {int(item_id)} does not find itself in the index")
+            misses -= 1
+            if misses < 0:
+                raise SelfTestFailed(f"item {int(item_id)} does not find itself in the index")
 
 
 def _check_finite(name: str, tensors: dict[str, NDArray[Any]]) -> None:

@@ -48,8 +48,16 @@ class QueryCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class IndexSummary:
+    """How the gallery is searched; ``recall_at_10`` as measured when it was built, None where it is exact."""
+
+    kind: str
+    recall_at_10: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class StatusSummary:
-    """The state of a workspace. ``generation`` is None before the first task."""
+    """The state of a workspace. ``generation`` and ``index`` are None before the first task."""
 
     generation: Generation | None
     tasks: int = 0
@@ -57,6 +65,7 @@ class StatusSummary:
     gallery: GalleryCounts = field(default_factory=GalleryCounts)
     queries: QueryCounts = field(default_factory=QueryCounts)
     quarantined: int = 0
+    index: IndexSummary | None = None
     bytes_on_disk: int = 0
 
 
@@ -81,6 +90,7 @@ def read_status(workspace: Workspace) -> StatusSummary:
             gallery=_gallery_counts([path for role, path, _ in files if role == "gallery"], parts, manifest),
             queries=QueryCounts(len(hashes), sum(workspace.query_copy(one).is_file() for one in hashes)),
             quarantined=sum(len(task.quarantined) for task in tasks),
+            index=IndexSummary(manifest.index.kind, manifest.index.recall_at_10),
             bytes_on_disk=size,
         )
 

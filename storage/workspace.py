@@ -17,7 +17,7 @@ from continual_dml.settings import Settings
 from storage import durable, workspace_file
 from storage.catalog.address import check_url, redacted, secrets_of
 from storage.verified_files import read_published
-from storage.workspace_file import InitialWeights, StorageSettings, WorkspaceFile
+from storage.workspace_file import INDEX_KINDS, InitialWeights, StorageSettings, WorkspaceFile
 from storage.writer_lock import WriterLock
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class Workspace:
         initial_weights: bytes | None = None,
         weights_note: Mapping[str, Any] | None = None,
         keep_generations: int = 1,
+        index: str = INDEX_KINDS[0],
     ) -> Workspace:
         """Make a workspace; it exists once ``cdml.toml`` does, which is written last.
 
@@ -62,6 +63,7 @@ class Workspace:
             initial_weights: the safetensors document that every specialist network starts from.
             weights_note: where these weights come from; plain values.
             keep_generations: how many generations stay on disk, the live one included.
+            index: how vectors are searched.
 
         Raises:
             WorkspaceError: there is a workspace already, or the folder holds something else.
@@ -69,7 +71,7 @@ class Workspace:
             CatalogError: the database cannot be reached or holds the catalogue of another workspace.
         """
         root = Path(os.path.abspath(root))  # noqa: PTH100 - symbolic links are kept as the user named them
-        storage = StorageSettings(keep_generations)
+        storage = StorageSettings(keep_generations, index)
         if database_url is not None:
             check_url(database_url)
         _check_free(root)
@@ -115,6 +117,11 @@ class Workspace:
     def keep_generations(self) -> int:
         """How many generations of the live lineage stay on disk, the live one included."""
         return self._content.storage.keep_generations
+
+    @property
+    def index_kind(self) -> str:
+        """How the next generation's vectors are searched."""
+        return self._content.storage.index
 
     @property
     def database_url(self) -> str:

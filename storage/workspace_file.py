@@ -10,6 +10,7 @@ from typing import Any
 
 from continual_dml.errors import SettingsError, WorkspaceError
 from continual_dml.settings import Settings
+from continual_dml.settings.checks import choice
 from continual_dml.settings.whole import build_section
 from storage.durable import FileEntry
 
@@ -20,6 +21,7 @@ else:
 
 FILE_NAME = "cdml.toml"
 FORMAT_VERSION = 1
+INDEX_KINDS = ("flat", "hnsw", "ivf")
 _HEADER = "# Made by `cdml init`. The model section must stay as it is: stored features depend on it.\n\n"
 
 
@@ -36,14 +38,17 @@ class StorageSettings:
     """How much of its history a workspace keeps; may be changed at any time.
 
     ``keep_generations``: how many generations of the live lineage stay on disk, the live one included.
+    ``index``: how the next generation's vectors are searched, one of ``INDEX_KINDS``.
     """
 
     keep_generations: int = 1
+    index: str = INDEX_KINDS[0]
 
     def __post_init__(self) -> None:
         number = self.keep_generations
         if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= 10_000:
             raise SettingsError(f"keep_generations is {number!r}; it must be a whole number from 1 to 10000")
+        choice("index", self.index, INDEX_KINDS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ def init(
     ensemble: options.Ensemble = None,
     database_url: options.DatabaseUrl = None,
     keep_generations: options.KeepGenerations = None,
+    index: options.Index = None,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
@@ -50,6 +51,7 @@ def init(
         "ensemble": ensemble,
         "database_url": database_url,
         "keep_generations": keep_generations,
+        "index": index,
     }
     with entered(context, workspace, as_json, quiet, debug) as shell:
         from cli.render.networks import show_init
@@ -60,5 +62,6 @@ def init(
         settings = workspace_settings(chosen)
         further = listed("--cohort-weights", chosen["cohort_weights"]) if "cohort_weights" in chosen else ()
         url, start = chosen.get("database_url"), chosen.get("weights")
-        kept = chosen.get("keep_generations", 1)
-        show_init(shell, create_workspace(shell.folder, settings, url, start, further, kept))
+        kept, kind = chosen.get("keep_generations", 1), chosen.get("index", "flat")
+        made = create_workspace(shell.folder, settings, url, start, further, kept, kind)
+        show_init(shell, made)

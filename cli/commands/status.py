@@ -60,10 +60,17 @@ def _table(summary: StatusSummary) -> Table:
         ["    fresh", f"{gallery.fresh}", "by the live model"],
         ["    projected", f"{gallery.projected}", "carried forward by the drift map"],
         ["    stale", f"{gallery.stale}", "as an earlier model left them"],
-        ["  indexed", f"{gallery.indexed}", ""],
+        ["  indexed", f"{gallery.indexed}", _index(summary)],
         ["query images catalogued", f"{queries.catalogued}", ""],
         ["  copies on disk", f"{queries.copies_on_disk}", "in the workspace"],
         ["quarantined files", f"{summary.quarantined}", ""],
         ["size of the workspace", size(summary.bytes_on_disk), ""],
     ]
     return Table("", ["", "count", ""], rows, (2, 9, 11, 12))
+
+
+def _index(summary: StatusSummary) -> str:
+    if summary.index is None:
+        return ""
+    recall = summary.index.recall_at_10
+    return f"{summary.index.kind}, " + ("exact" if recall is None else f"finds {recall:.1%} of the ten best")

@@ -200,6 +200,7 @@ def status_document(summary: StatusSummary) -> dict[str, Any]:
         "gallery": asdict(summary.gallery),
         "queries": asdict(summary.queries),
         "quarantined": summary.quarantined,
+        "index": None if summary.index is None else asdict(summary.index),
         "bytes_on_disk": summary.bytes_on_disk,
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from storage.index.approximate import HnswIndex, IvfIndex
 from storage.index.faiss_flat import FaissFlatIndex
 from storage.index.flat import FlatIndex
 from storage.index.numpy_exact import NumpyExactIndex
@@ -11,7 +12,8 @@ from storage.index.stored import StoredIndex
 
 INDEXES: Mapping[str, type[StoredIndex]] = {
     "flat": FlatIndex,
+    "hnsw": HnswIndex,
+    "ivf": IvfIndex,
     "faiss-flat": FaissFlatIndex,
     "numpy-exact": NumpyExactIndex,
 }
-DEFAULT_INDEX = "flat"

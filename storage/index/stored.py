@@ -16,6 +16,8 @@ class StoredIndex(ABC):
     """A ``continual_dml.ports.VectorIndex`` with a file format."""
 
     file_name: str
+    exact: ClassVar[bool] = True
+    """Whether the best items are always found; what is missed otherwise is measured at publication."""
     maps: ClassVar[bool] = False
     """Whether :meth:`from_buffer` searches in the buffer itself, so that a file is best mapped."""
 

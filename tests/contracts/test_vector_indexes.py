@@ -8,8 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from continual_dml.errors import CorruptIndex
+from continual_dml.records import Neighbours
 from continual_dml.testing.vector_index_contract import CHECKS
-from storage.index import DEFAULT_INDEX, INDEXES
+from storage.index import INDEXES
+from storage.index.recall import measured_recall
+from storage.workspace_file import INDEX_KINDS
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
@@ -50,8 +53,39 @@ def test_a_faiss_index_with_equal_ids_is_refused_on_opening():
         INDEXES["faiss-flat"].from_bytes(bytes(faiss.serialize_index(index).tobytes()))
 
 
-def test_the_default_index_is_one_of_the_mapping():
-    assert DEFAULT_INDEX in INDEXES
+def test_every_index_that_a_user_can_choose_is_there_and_the_default_is_exact():
+    assert set(INDEX_KINDS) < set(INDEXES)
+    assert INDEXES[INDEX_KINDS[0]].exact
+
+
+@pytest.mark.parametrize("name", ["hnsw", "ivf"])
+def test_an_approximate_index_misses_little_and_says_how_much(name):
+    random = np.random.default_rng(0)
+    centres = random.normal(size=(50, 16))
+    vectors = centres[random.integers(0, 50, size=3000)] + 0.5 * random.normal(size=(3000, 16))
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    ids = random.permutation(100_000)[:3000].astype(np.int64)
+    index = INDEXES[name].build(ids, vectors)
+    found, best = (
+        kind.search(vectors[::10], 10).ids for kind in (index, INDEXES["numpy-exact"].build(ids, vectors))
+    )
+    recall = np.mean([len(set(one) & set(other)) / 10 for one, other in zip(found, best, strict=True)])
+    assert recall > 0.95
+    assert measured_recall(index, ids, vectors) == pytest.approx(recall, abs=0.02)
+
+
+def test_recall_counts_what_is_missed():
+    class Worse(INDEXES["flat"]):
+        def search(self, queries, k):
+            found = super().search(queries, k + 1)
+            return Neighbours(found.ids[:, 1:], found.similarities[:, 1:])  # never the best one
+
+    vectors = np.random.default_rng(0).normal(size=(30, 8))
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    ids = np.arange(30, dtype=np.int64)
+    assert measured_recall(INDEXES["flat"].build(ids, vectors), ids, vectors) == 1.0
+    assert measured_recall(Worse.build(ids, vectors), ids, vectors) == pytest.approx(0.9)
+    assert measured_recall(INDEXES["flat"].build(ids[:0], vectors[:0]), ids[:0], vectors[:0]) is None
 
 
 @pytest.mark.parametrize("name", ["flat", "faiss-flat"])
