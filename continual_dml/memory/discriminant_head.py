@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from continual_dml.memory.class_statistics import ClassStatistics
+from continual_dml.memory.decompositions import thin_svd
 
 Floats = NDArray[np.float64]
 SMALLEST_NORM = 1e-12
@@ -113,7 +114,7 @@ class _Whitened:
 
     def directions(self, means: Floats, leading: int, width: int) -> Floats:
         """Return ``width`` orthonormal columns (F, width), ``leading`` of them chosen by ``means``."""
-        _, strengths, rows = np.linalg.svd(means - means.mean(axis=0), full_matrices=False)
+        _, strengths, rows = thin_svd(means - means.mean(axis=0))
         real = strengths[:leading] > max(strengths.max(initial=0.0), SMALLEST_NORM) * 1e-9
         chosen = rows[:leading][real].T
         orthonormal, _ = np.linalg.qr(np.concatenate([chosen, self.axes[:, :width]], axis=1))

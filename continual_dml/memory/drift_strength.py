@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from continual_dml.memory.decompositions import thin_svd
+
 Floats = NDArray[np.float64]
 
 GRID = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
@@ -51,7 +53,7 @@ def _errors(before: NDArray[np.floating], after: NDArray[np.floating], held_out:
     mean_old, mean_new = old[~held_out].mean(axis=0), new[~held_out].mean(axis=0)
     fitted = old[~held_out] - mean_old
     drift = new[~held_out] - mean_new - fitted
-    left, lengths, axes = np.linalg.svd(fitted, full_matrices=False)
+    left, lengths, axes = thin_svd(fitted)
     variances = lengths**2 / len(fitted)
     spread = variances.sum() / old.shape[1]
     asked = old[held_out] - mean_old

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from continual_dml.memory.decompositions import thin_svd
 from continual_dml.memory.discriminant_head import SMALLEST_NORM, unit_rows
 
 
@@ -71,7 +72,7 @@ def fit_reduction(
         width: how many directions; no more than D.
     """
     scaled = np.asarray(vectors, dtype=np.float64) * np.sqrt(np.asarray(weights, dtype=np.float64))[:, None]
-    _, strengths, rows = np.linalg.svd(scaled, full_matrices=False)
+    _, strengths, rows = thin_svd(scaled)
     real = strengths > max(strengths.max(initial=0.0), SMALLEST_NORM) * 1e-9
     # Coordinates fill up what few vectors leave open: a null space has no basis of its own to fall back on.
     dimension = scaled.shape[1]
