@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from continual_dml.errors import CorruptIndex, GalleryError
 from continual_dml.records import Neighbours
-from storage.index.checks import check_queries, check_vectors
-from storage.index.exact_order import best_first, empty_answer
+from storage.index.checks import check_vectors
+from storage.index.exact_order import best_first
 from storage.index.stored import StoredIndex
 from storage.tensor_files import Content, render_tensors, view_tensors
 
@@ -75,11 +75,7 @@ class FlatIndex(StoredIndex):
 
     def search(self, queries: NDArray[np.float32], k: int) -> Neighbours:
         """Return the ``min(k, len(self))`` best items per query (Q, D), the smaller id first on ties."""
-        wanted = check_queries(queries, self.dimension, k)
-        k = min(k, len(self))
-        if k == 0 or len(wanted) == 0:
-            return empty_answer(len(wanted), k)
-        return best_first(self._nearest, wanted, k, len(self))
+        return best_first(self._nearest, queries, self.dimension, k, len(self))
 
     def _nearest(
         self, queries: NDArray[np.float32], fetched: int
