@@ -103,7 +103,10 @@ class FaissIndex(StoredIndex):
     def _nearest(
         self, queries: NDArray[np.float32], fetched: int
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        similarities, ids = self._index.search(queries, fetched, params=self._parameters(fetched))
+        # faiss.contrib.torch_utils, once anything in the process has imported it, puts a search without
+        # ``params`` in the place of this one, and keeps the first under another name.
+        search = getattr(self._index, "search_numpy", self._index.search)
+        similarities, ids = search(queries, fetched, params=self._parameters(fetched))
         short = (ids < 0).any(axis=1)  # faiss found fewer than there are
         if short.any():
             exact = FlatIndex(self._ids, self._vectors()).search(queries[short], fetched)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -26,6 +29,21 @@ def test_an_index_keeps_the_contract(name, check):
 def test_an_index_keeps_the_contract_after_a_way_through_its_file_format(name, check):
     kind = INDEXES[name]
     check(lambda ids, vectors: kind.from_bytes(kind.build(ids, vectors).to_bytes()))
+
+
+def test_an_index_keeps_the_contract_beside_a_package_that_lets_faiss_take_tensors():
+    # The import changes faiss for the whole process; metric-learning packages do it.
+    program = """
+import faiss.contrib.torch_utils
+from continual_dml.testing.vector_index_contract import CHECKS
+from storage.index import INDEXES
+for kind in INDEXES.values():
+    for check in CHECKS:
+        check(kind.build)
+    for check in CHECKS[:8]:
+        check(lambda ids, vectors: kind.from_bytes(kind.build(ids, vectors).to_bytes()))
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 @pytest.mark.parametrize("name", sorted(INDEXES))
