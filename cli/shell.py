@@ -15,7 +15,7 @@ from cli.options import DEFAULT_WORKSPACE
 from continual_dml.errors import CdmlError
 
 INTERRUPTED = 130
-QUARANTINED = 3
+INCOMPLETE = 3
 
 
 @dataclass(slots=True)

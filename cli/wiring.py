@@ -84,8 +84,7 @@ def create_workspace(
         settings: of the workspace.
         database_url: of the catalogue, or None for SQLite.
         weights: ``none``, ``imagenet`` (may download), a file, or None for ImageNet from the cache folder.
-        of_further: the same for each further member of a cohort, see
-            :func:`cli.starting_weights.starting_weights`.
+        of_further: the same for each further member of a cohort, as ``starting_weights`` takes it.
         keep_generations: how many generations stay on disk.
         index: how vectors are searched.
 
@@ -143,7 +142,7 @@ def writing(workspace: Workspace, listener: ProgressListener) -> Iterator[Store]
     from storage.store import WorkspaceStore
 
     with WorkspaceStore(workspace) as store:
-        _tell_warnings(store, listener)
+        tell_warnings(store, listener)
         yield store
 
 
@@ -168,7 +167,7 @@ def run_rollback(
         if number is None:
             raise CatalogError(f"generation {live.generation_id} is the first: there is nothing before it")
         now = store.rollback(number)
-        _tell_warnings(store, listener)
+        tell_warnings(store, listener)
         return live, now
 
 
@@ -178,7 +177,7 @@ def run_tag(workspace: Workspace, name: str, wanted: str | None, listener: Progr
     from storage.store import WorkspaceStore
 
     with WorkspaceStore(workspace) as store:
-        _tell_warnings(store, listener)
+        tell_warnings(store, listener)
         live = store.head()
         if live is None:
             raise CatalogError(f"{workspace.root} holds no task yet: there is nothing to tag")
@@ -192,7 +191,7 @@ def run_untag(workspace: Workspace, name: str, listener: ProgressListener) -> No
     from storage.store import WorkspaceStore
 
     with WorkspaceStore(workspace) as store:
-        _tell_warnings(store, listener)
+        tell_warnings(store, listener)
         store.untag(name)
 
 
@@ -205,12 +204,13 @@ def run_gc(workspace: Workspace, keep: int | None, listener: ProgressListener) -
     before = {one.generation_id for one in read_generations(workspace) if one.kept}
     size = bytes_below(workspace.root)
     with WorkspaceStore(workspace, keep) as store:  # opening collects
-        _tell_warnings(store, listener)
+        tell_warnings(store, listener)
     after = {one.generation_id for one in read_generations(workspace) if one.kept}
     return sorted(before - after), max(0, size - bytes_below(workspace.root))
 
 
-def _tell_warnings(store: WorkspaceStore, listener: ProgressListener) -> None:
+def tell_warnings(store: WorkspaceStore, listener: ProgressListener) -> None:
+    """Tell what could not be tidied up."""
     for warning in store.warnings:
         listener.note(warning)
 

@@ -10,6 +10,7 @@
       CatalogError                  the SQL catalogue cannot answer
         AlreadyIngested             nothing in the folder is new
         UnknownTask
+        UnknownItem
         SchemaTooNew                written by a newer cdml
       GalleryError                  vectors or index cannot be used (exit 7)
         DimensionMismatch
@@ -70,6 +71,10 @@ class AlreadyIngested(CatalogError):
 
 class UnknownTask(CatalogError):
     """A task that the catalogue does not know."""
+
+
+class UnknownItem(CatalogError):
+    """An image that the live generation does not see."""
 
 
 class SchemaTooNew(CatalogError):

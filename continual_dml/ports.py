@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from continual_dml.records import (
     CatalogItem,
+    Deletion,
     Generation,
     ImageRecord,
     Neighbours,
@@ -95,6 +96,10 @@ class Artefacts(Protocol):
         """The generation that these files belong to."""
 
     @property
+    def index_file(self) -> str:
+        """Name of the file that the search index is in."""
+
+    @property
     def config(self) -> Mapping[str, Any]:
         """The settings recorded when the generation was built."""
 
@@ -138,6 +143,9 @@ class Draft(Protocol):
     def publish(self, publication: Publication, config: Mapping[str, Any]) -> Generation:
         """Check the files through the reader's own code, then make the generation live, all or nothing."""
 
+    def publish_deletion(self, deletion: Deletion, config: Mapping[str, Any]) -> Generation:
+        """Make a generation live that is its parent without some images; as :meth:`publish` else."""
+
     def abandon(self) -> None:
         """Remove what was written; the generation id is never used again."""
 
@@ -159,6 +167,9 @@ class Store(Protocol):
 
     def items(self, item_ids: Sequence[int]) -> dict[int, CatalogItem]:
         """Visible items by id."""
+
+    def tags_seeing(self, item_ids: Sequence[int]) -> list[str]:
+        """Names of tagged generations that see one of ``item_ids``, and so keep it."""
 
     def query_items(self) -> list[CatalogItem]:
         """All visible query items, ordered by id."""

@@ -201,6 +201,19 @@ class Measurement:
 
 
 @dataclass(frozen=True, slots=True)
+class Deletion:
+    """All that the catalogue has to learn about a generation that is its parent without some images.
+
+    ``item_ids``: what it does not see any more; ``parts``: of the gallery that is left; ``purged``: whether
+    generations from before it go at once, whatever else is to be kept.
+    """
+
+    item_ids: Sequence[int]
+    parts: Sequence[PartCount]
+    purged: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Publication:
     """All that the catalogue has to learn about one new generation."""
 

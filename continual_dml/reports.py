@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from continual_dml.metrics.forgetting import DEFINITIONS, RecallMatrix
-from continual_dml.records import Measurement, PartCount, TaskSummary
+from continual_dml.records import Measurement, PartCount, Role, TaskSummary
 
 SCHEMA_VERSION = 1
 Rows = list[list[float | None]]
@@ -55,9 +55,7 @@ def build_report(
         "summary": _summaries(merged["recall_at_k"]),
         "within_task": {**within, "summary": _summaries(within["recall_at_k"])},
         "queries": _queries(measurements),
-        "parts": [
-            {"birth_generation": p.birth_generation, "state": p.state.value, "items": p.items} for p in parts
-        ],
+        "parts": describe_parts(parts),
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "loss_terms": dict(loss_terms),
         **({} if members is None else {"members": [dict(member) for member in members]}),
@@ -77,6 +75,36 @@ def describe_task(task: TaskSummary) -> dict[str, Any]:
         "train_images": task.train_images,
         "query_images": task.query_images,
         "quarantined": len(task.quarantined),
+    }
+
+
+def describe_parts(parts: Sequence[PartCount]) -> list[dict[str, Any]]:
+    """Return the gallery's parts as the report keeps them."""
+    return [{"birth_generation": p.birth_generation, "state": p.state.value, "items": p.items} for p in parts]
+
+
+def without_images(
+    report: Mapping[str, Any], generation: int, parts: Sequence[PartCount], removed: Mapping[str, int]
+) -> dict[str, Any]:
+    """Return the report of a generation that is another one without some images.
+
+    All figures stay those of the gallery that they were measured in; ``deleted_since`` counts what was taken
+    out of it afterwards.
+
+    Args:
+        report: of the generation before.
+        generation: id of the new one.
+        parts: gallery items that are left.
+        removed: how many images of each role are gone.
+    """
+    before = report.get("deleted_since", {})
+    return {
+        **report,
+        "generation": generation,
+        "parts": describe_parts(parts),
+        "deleted_since": {
+            role.value: before.get(role.value, 0) + removed.get(role.value, 0) for role in Role
+        },
     }
 
 

@@ -79,6 +79,11 @@ class PublishedArtefacts:
         return self._manifest
 
     @property
+    def index_file(self) -> str:
+        """Name of the file that the search index is in."""
+        return self._manifest.index.file
+
+    @property
     def config(self) -> Mapping[str, Any]:
         """The settings recorded when the generation was built."""
         return self._manifest.config

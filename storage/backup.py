@@ -30,6 +30,7 @@ from storage.workspace import Workspace
 
 _LIST, _CATALOGUE = "BACKUP.json", "catalog.jsonl"
 _FORMAT_VERSION = 1
+_OLDEST_SCHEMA = "0002"  # later ones only added tables
 _ATTEMPTS = 10
 _NAME = re.compile(
     r"BACKUP\.json|catalog\.jsonl|cdml\.toml|initial-weights\.safetensors"
@@ -225,7 +226,7 @@ def _compare(archive: Path, listed: bytes, found: dict[str, FileEntry]) -> None:
         raise CorruptIndex(f"{archive} is no backup of cdml: {error}") from error
     if version != _FORMAT_VERSION or revision > REVISION:
         raise SchemaTooNew(f"{archive} was written by a newer cdml: restore it with that one")
-    if revision < REVISION:
+    if revision < _OLDEST_SCHEMA:
         raise CatalogError(
             f"{archive} was written by an older cdml (schema {revision}): restore it with that one, then "
             "ingest or collect with this one"

@@ -7,10 +7,7 @@ the new one.
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from continual_dml.errors import CatalogError, GalleryError, SelfTestFailed, WorkspaceError
-from continual_dml.records import Generation, ImageRecord, Publication, Role
+from continual_dml.records import (
+    Deletion,
+    Generation,
+    ImageRecord,
+    Measurement,
+    PartCount,
+    Publication,
+    Role,
+)
 from storage import durable, query_copies
 from storage.artefacts import PublishedArtefacts
 from storage.catalog import publish, queries
@@ -28,13 +33,13 @@ from storage.durable import FileEntry
 from storage.failpoints import reach
 from storage.index import INDEXES
 from storage.index.recall import measured_recall
+from storage.json_files import render_json
+from storage.library_versions import library_versions
 from storage.manifest import MANIFEST_NAME, IndexEntry, Manifest, check_name
 from storage.self_test import Sample, hash_of_ids, run_self_test, sample_of
 from storage.tensor_files import render_tensors
 from storage.verified_files import sha256_of
 from storage.workspace import Workspace
-
-_LIBRARIES = ("cdml", "torch", "torchvision", "numpy", "faiss-cpu", "sqlalchemy", "safetensors", "pillow")
 
 
 class PublishingDraft:
@@ -82,8 +87,7 @@ class PublishingDraft:
 
     def write_json(self, name: str, document: object) -> None:
         """Write a JSON file and make it durable; numbers that are not finite become null. Raises as above."""
-        text = json.dumps(_finite(document), ensure_ascii=False, indent=1, allow_nan=False)
-        self._write(name, text.encode("utf-8"))
+        self._write(name, render_json(document))
 
     def write_index(self, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
         """Build and write the search index over unit ``vectors`` (N, D) with ``ids`` (N,).
@@ -137,23 +141,32 @@ class PublishingDraft:
             CatalogError: the catalogue refuses.
         """
         self._require_open()
-        manifest = self._manifest(config)
-        content = manifest.to_bytes()
-        base = self._reservation.base
-        generation = Generation(
-            self.generation_id, base.generation_id if base else None, self.task_id, sha256_of(content),
-            self._reservation.started_at,
-        )  # fmt: skip
         self._check_names(publication)
-        self._check(generation, manifest, publication)
-        self._make_durable(content)
-        publish.insert_rows(self._database, self._reservation, publication)
-        reach("rows-inserted")
-        publish.commit(self._database, generation, publication)
-        self.is_open = False
-        reach("committed")
-        self._after_publication()
-        return generation
+        new = [item.item_id for item in publication.items if item.role is Role.GALLERY]
+        return self._go_live(
+            self.task_id,
+            self._parent_gallery() + new,
+            publication.parts,
+            publication.measurements,
+            config,
+            lambda: publish.insert_rows(self._database, self._reservation, publication),
+        )
+
+    def publish_deletion(self, deletion: Deletion, config: Mapping[str, Any]) -> Generation:
+        """Make a generation live that is its parent without some images; raises as :meth:`publish`."""
+        self._require_open()
+        base = self._reservation.base
+        if base is None:
+            raise CatalogError(f"{self._workspace.root} holds no task yet: there is nothing to delete")
+        gone = set(deletion.item_ids)
+        return self._go_live(
+            base.task_id,
+            [item_id for item_id in self._parent_gallery() if item_id not in gone],
+            deletion.parts,
+            (),
+            config,
+            lambda: publish.insert_removals(self._database, self.generation_id, deletion),
+        )
 
     def abandon(self) -> None:
         """Remove what was written; the number is never used again. Does nothing after a publication."""
@@ -168,6 +181,32 @@ class PublishingDraft:
         durable.remove_tree(self._staging)
         durable.remove_tree(self._workspace.generation_dir(self.generation_id))
         query_copies.sweep(self._workspace, referenced)
+
+    def _go_live(
+        self,
+        task_id: int,
+        gallery_ids: Sequence[int],
+        parts: Sequence[PartCount],
+        measurements: Sequence[Measurement],
+        config: Mapping[str, Any],
+        insert_rows: Callable[[], None],
+    ) -> Generation:
+        manifest = self._manifest(config, task_id)
+        content = manifest.to_bytes()
+        base = self._reservation.base
+        generation = Generation(
+            self.generation_id, base.generation_id if base else None, task_id, sha256_of(content),
+            self._reservation.started_at,
+        )  # fmt: skip
+        self._check(generation, manifest, gallery_ids, parts)
+        self._make_durable(content)
+        insert_rows()
+        reach("rows-inserted")
+        publish.commit(self._database, generation, parts, measurements)
+        self.is_open = False
+        reach("committed")
+        self._after_publication()
+        return generation
 
     def _write(self, name: str, content: bytes) -> None:
         self._require_open()
@@ -189,7 +228,7 @@ class PublishingDraft:
             self._parent = PublishedArtefacts.open(self._workspace.generation_dir(base.generation_id), base)
         return self._parent
 
-    def _manifest(self, config: Mapping[str, Any]) -> Manifest:
+    def _manifest(self, config: Mapping[str, Any], task_id: int) -> Manifest:
         if self._index is None:
             raise GalleryError("the new generation has no index: nothing was published")
         base = self._reservation.base
@@ -197,18 +236,24 @@ class PublishingDraft:
             generation_id=self.generation_id,
             parent_id=base.generation_id if base else None,
             parent_manifest_sha256=base.manifest_sha256 if base else None,
-            task_id=self.task_id,
+            task_id=task_id,
             created_at=self._reservation.started_at,
             index=self._index,
             files=dict(self._files),
             config=dict(config),
-            libraries=_library_versions(),
+            libraries=library_versions(),
         )
 
-    def _check(self, generation: Generation, manifest: Manifest, publication: Publication) -> None:
+    def _check(
+        self,
+        generation: Generation,
+        manifest: Manifest,
+        gallery_ids: Sequence[int],
+        parts: Sequence[PartCount],
+    ) -> None:
         staged = PublishedArtefacts(self._staging, generation, manifest)
         try:
-            run_self_test(staged, self._gallery_ids(publication), publication.parts, self._sample)
+            run_self_test(staged, gallery_ids, parts, self._sample)
         except SelfTestFailed as error:
             raise SelfTestFailed(
                 f"the new generation failed its self-test: {error}; nothing was published, the previous one "
@@ -228,13 +273,12 @@ class PublishingDraft:
             if name in taken:
                 raise CatalogError(f"the category '{name}' is catalogued already: nothing was published")
 
-    def _gallery_ids(self, publication: Publication) -> Sequence[int]:
-        new = [item.item_id for item in publication.items if item.role is Role.GALLERY]
+    def _parent_gallery(self) -> list[int]:
         base = self._reservation.base
         if base is None:
-            return new
+            return []
         with self._database.transaction() as connection:
-            return queries.gallery_ids(connection, base.generation_id) + new
+            return queries.gallery_ids(connection, base.generation_id)
 
     def _make_durable(self, manifest: bytes) -> None:
         """Manifest last; then flush the names inside; then the final name; then flush that one."""
@@ -251,25 +295,3 @@ class PublishingDraft:
         if self._query_directories:
             durable.fsync_directory(workspace.queries_dir)
         reach("generations-synced")
-
-
-def _finite(document: object) -> object:
-    if isinstance(document, float) and not math.isfinite(document):
-        return None
-    if isinstance(document, Mapping):
-        return {key: _finite(value) for key, value in document.items()}
-    if isinstance(document, (list, tuple)):
-        return [_finite(value) for value in document]
-    return document
-
-
-def _library_versions() -> dict[str, str]:
-    found = {name: _version_of(name) for name in _LIBRARIES}
-    return {name: text for name, text in found.items() if text is not None}
-
-
-def _version_of(distribution: str) -> str | None:
-    try:
-        return version(distribution)
-    except PackageNotFoundError:
-        return None

@@ -15,7 +15,8 @@ _GENERATIONS = """
 SELECT g.generation_id, g.parent_id, t.name, g.created_at,
        (SELECT SUM(p.items) FROM gallery_part p WHERE p.generation_id = g.generation_id),
        (SELECT AVG(m.value) FROM measurement m WHERE m.generation_id = g.generation_id
-        AND m.metric = 'recall' AND m.k = 1 AND m.scope = 'merged')
+        AND m.metric = 'recall' AND m.k = 1 AND m.scope = 'merged'),
+       (SELECT COUNT(*) FROM removal r WHERE r.generation_id = g.generation_id)
 FROM generation g JOIN task t ON t.task_id = g.task_id
 ORDER BY g.generation_id
 """
@@ -29,7 +30,8 @@ _TAGS = "SELECT name, generation_id FROM tag ORDER BY name"
 class GenerationEntry:
     """One published generation.
 
-    ``task``: the one that it learned; ``images``: in its gallery; ``recall_at_1``: average over its tasks,
+    ``task``: the last one that it learned; ``deleted``: images that it took away, 0 for one that learned a
+    task; ``images``: in its gallery; ``recall_at_1``: average over its tasks,
     merged gallery, None where nothing could be asked; ``in_lineage``: whether the live generation is this one
     or descends from it; ``bytes_on_disk``: of its files, 0 where they are not kept any more; ``readers``: the
     processes that look at it, where the system tells.
@@ -47,6 +49,7 @@ class GenerationEntry:
     kept: bool
     bytes_on_disk: int
     readers: tuple[int, ...] = ()
+    deleted: int = 0
 
 
 def read_generations(workspace: Workspace) -> list[GenerationEntry]:
@@ -71,7 +74,7 @@ def _entry(
     live: int | None,
     ancestors: set[int],
 ) -> GenerationEntry:
-    number, parent, task, created_at, images, recall = row
+    number, parent, task, created_at, images, recall, deleted = row
     directory = workspace.generation_dir(number)
     return GenerationEntry(
         generation_id=number,
@@ -86,4 +89,5 @@ def _entry(
         kept=directory.is_dir(),
         bytes_on_disk=bytes_below(directory),
         readers=tuple(leases.holders(workspace.lease(number))),
+        deleted=int(deleted),
     )

@@ -86,6 +86,11 @@ class WorkspaceReader:
         with self._open()[0].transaction() as connection:
             return queries.gallery_ids_where(connection, self.generation.generation_id, condition(chosen))
 
+    def items_where(self, chosen: Filter) -> list[CatalogItem]:
+        """Return the visible items, queries too, that a filter is true of, by id."""
+        with self._open()[0].transaction() as connection:
+            return queries.items_where(connection, self.generation.generation_id, condition(chosen))
+
     def category_ids(self) -> dict[str, int]:
         """All categories that the generation knows, name to id."""
         with self._open()[0].transaction() as connection:

@@ -63,7 +63,25 @@ def collect(workspace: Workspace, database: Database, kept_generations: int) -> 
         for path in _numbered(workspace.leases_dir):
             if int(path.name) not in staying:
                 warnings += _attempted(durable.remove_file, path)
+        warnings += _scrub(workspace, database, staying)
     reach("collected")
+    return warnings
+
+
+def _scrub(workspace: Workspace, database: Database, staying: set[int]) -> list[str]:
+    """Forget where deleted images came from, once no directory holds them any more."""
+    try:
+        found = {
+            int(path.name.rpartition("-")[2])
+            for path in workspace.generations_dir.iterdir()
+            if _OWN_NAME.fullmatch(path.name)
+        }
+        if not history.scrub_removed(database, staying | found):
+            return []
+        warnings = _sweep_query_copies(workspace, database)
+        database.empty_log()
+    except (CdmlError, OSError) as error:
+        return [f"what the catalogue knew of deleted images was not removed: {error}"]
     return warnings
 
 

@@ -111,6 +111,20 @@ class WorkspaceStore:
         """Visible items by id."""
         return self._look(lambda connection, live: queries.items(connection, live, item_ids), {})
 
+    def tags_seeing(self, item_ids: Sequence[int]) -> list[str]:
+        """Names of tagged generations that see one of ``item_ids``, and so keep it."""
+        with self._open_database().transaction() as connection:
+            return [
+                name
+                for name, number in history.tags(connection).items()
+                if queries.items(connection, number, item_ids)
+            ]
+
+    def held(self, item_ids: Sequence[int]) -> list[int]:
+        """Those of ``item_ids`` that an earlier generation still holds, though they may be deleted."""
+        with self._open_database().transaction() as connection:
+            return history.held(connection, item_ids)
+
     def query_items(self) -> list[CatalogItem]:
         """All visible query items, ordered by id."""
         return self._look(queries.query_items, [])

@@ -56,6 +56,15 @@ class IndexSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class DeletedCounts:
+    """Images that were deleted; ``categories`` counts those whose statistics still hold some of them."""
+
+    gallery: int = 0
+    queries: int = 0
+    categories: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class StatusSummary:
     """The state of a workspace. ``generation`` and ``index`` are None before the first task."""
 
@@ -65,6 +74,7 @@ class StatusSummary:
     gallery: GalleryCounts = field(default_factory=GalleryCounts)
     queries: QueryCounts = field(default_factory=QueryCounts)
     quarantined: int = 0
+    deleted: DeletedCounts = field(default_factory=DeletedCounts)
     index: IndexSummary | None = None
     bytes_on_disk: int = 0
 
@@ -90,6 +100,7 @@ def read_status(workspace: Workspace) -> StatusSummary:
             gallery=_gallery_counts([path for role, path, _ in files if role == "gallery"], parts, manifest),
             queries=QueryCounts(len(hashes), sum(workspace.query_copy(one).is_file() for one in hashes)),
             quarantined=sum(len(task.quarantined) for task in tasks),
+            deleted=_deleted_counts(statements.read_deleted(run, number)),
             index=IndexSummary(manifest.index.kind, manifest.index.recall_at_10),
             bytes_on_disk=size,
         )
@@ -156,6 +167,15 @@ def _gallery_counts(paths: Sequence[str], parts: Sequence[PartCount], manifest: 
         fresh=states[VectorState.FRESH],
         projected=states[VectorState.PROJECTED],
         stale=states[VectorState.STALE],
+    )
+
+
+def _deleted_counts(rows: Sequence[tuple[str, str, int]]) -> DeletedCounts:
+    learned = [(category, images) for role, category, images in rows if role == "gallery"]
+    return DeletedCounts(
+        gallery=sum(images for _, images in learned),
+        queries=sum(images for role, _, images in rows if role == "query"),
+        categories=len(learned),
     )
 
 

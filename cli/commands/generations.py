@@ -40,14 +40,14 @@ def generations(
 
 
 def _row(one: GenerationEntry) -> list[str]:
-    from cli.render.amounts import UNKNOWN, share, size
+    from cli.render.amounts import UNKNOWN, counted, share, size
 
     state = "live" if one.live else "" if one.in_lineage else "undone"
     return [
         str(one.generation_id),
         UNKNOWN if one.parent_id is None else str(one.parent_id),
         state,
-        one.task,
+        f"{counted(one.deleted, 'image', 'images')} deleted" if one.deleted else one.task,
         one.created_at,
         str(one.images),
         share(one.recall_at_1),

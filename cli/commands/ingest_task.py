@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from cli import options
-from cli.shell import QUARANTINED, Shell, entered
+from cli.shell import INCOMPLETE, Shell, entered
 
 Folder = Annotated[
     Path, typer.Argument(help="PATH/<category>/*, or PATH/train/<category>/* with PATH/test/<category>/*.")
@@ -104,4 +104,4 @@ def _ingest(shell: Shell, folder: Path, name: str | None, flags: dict[str, Any],
         shell.published = outcome.result.generation.generation_id
         show_ingest(shell, outcome)
     if plan.quarantined:
-        shell.exit_code = QUARANTINED
+        shell.exit_code = INCOMPLETE

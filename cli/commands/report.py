@@ -44,6 +44,10 @@ def _show(shell: Shell, found: dict[str, Any], k: int) -> None:
     names = [task["name"] for task in found["tasks"]]
     within = found["within_task"]
     shell.emit(f"generation {found['generation']}\n")
+    if "deleted_since" in found:
+        gone = found["deleted_since"]
+        counts = f"{gone['gallery']} gallery and {gone['query']} query images"
+        shell.emit(f"{counts} were deleted since this was measured\n")
     for title, rows in (
         (f"Recall@{k}, gallery of all tasks", found["recall_at_k"][str(k)]),
         (f"Recall@{k}, within the task", within["recall_at_k"][str(k)]),

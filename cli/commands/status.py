@@ -64,9 +64,24 @@ def _table(summary: StatusSummary) -> Table:
         ["query images catalogued", f"{queries.catalogued}", ""],
         ["  copies on disk", f"{queries.copies_on_disk}", "in the workspace"],
         ["quarantined files", f"{summary.quarantined}", ""],
+        *_deleted(summary),
         ["size of the workspace", size(summary.bytes_on_disk), ""],
     ]
     return Table("", ["", "count", ""], rows, (2, 9, 11, 12))
+
+
+def _deleted(summary: StatusSummary) -> list[list[str]]:
+    from cli.render.amounts import counted
+
+    deleted = summary.deleted
+    if not deleted.gallery + deleted.queries:
+        return []
+    categories = counted(deleted.categories, "category", "categories")
+    learned = f"what was learned from them stays, in weights and in statistics of {categories}"
+    return [
+        ["deleted gallery images", f"{deleted.gallery}", learned if deleted.gallery else ""],
+        ["deleted query images", f"{deleted.queries}", ""],
+    ]
 
 
 def _index(summary: StatusSummary) -> str:

@@ -11,6 +11,7 @@ from continual_dml.reports import SCHEMA_VERSION, describe_task
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from cli.deletions import DeleteOutcome
     from cli.wiring import Answer, Hit, IngestOutcome
     from continual_dml.records import Generation, QuarantinedFile, TaskSummary
     from continual_dml.settings import ModelSettings
@@ -158,6 +159,19 @@ def rollback_document(before: Generation, now: Generation) -> dict[str, Any]:
     return {"schema_version": SCHEMA_VERSION, "before": before.generation_id, "live": now.generation_id}
 
 
+def delete_document(outcome: DeleteOutcome) -> dict[str, Any]:
+    """Return what was deleted, or would be (``generation`` is None then)."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "generation": outcome.generation,
+        "gallery_images": outcome.gallery,
+        "query_images": outcome.queries,
+        "categories": dict(outcome.categories),
+        "purged": outcome.purged,
+        "held": outcome.held,
+    }
+
+
 def tag_document(name: str, generation: int | None) -> dict[str, Any]:
     """Return a tag and the generation it names, None where it names none any more."""
     return {"schema_version": SCHEMA_VERSION, "tag": name, "generation": generation}
@@ -200,6 +214,7 @@ def status_document(summary: StatusSummary) -> dict[str, Any]:
         "gallery": asdict(summary.gallery),
         "queries": asdict(summary.queries),
         "quarantined": summary.quarantined,
+        "deleted": asdict(summary.deleted),
         "index": None if summary.index is None else asdict(summary.index),
         "bytes_on_disk": summary.bytes_on_disk,
     }

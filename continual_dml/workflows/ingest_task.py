@@ -31,15 +31,10 @@ from continual_dml.strategies.learner import LearnedTask, Learner
 from continual_dml.strategies.state import LearnerState, group_names
 from continual_dml.workflows.embed_files import embed_files
 from continual_dml.workflows.evaluate import Labelled, measure_all
+from continual_dml.workflows.gallery_files import items_file, stored_parts, vectors_file
 from continual_dml.workflows.members_alone import members_alone
 from continual_dml.workflows.plan_task import TaskPlan
-from continual_dml.workflows.refresh_gallery import (
-    LiveModel,
-    items_file,
-    refresh_part,
-    stored_parts,
-    vectors_file,
-)
+from continual_dml.workflows.refresh_gallery import LiveModel, refresh_part
 from continual_dml.workflows.stopwatch import Stopwatch
 
 

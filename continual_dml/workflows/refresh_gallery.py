@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from continual_dml.embedding.embedder import Embedder
 from continual_dml.embedding.precision import Compute
 from continual_dml.errors import GalleryError
-from continual_dml.ports import Artefacts, ImageReader, ProgressListener, Store
+from continual_dml.ports import ImageReader, ProgressListener, Store
 from continual_dml.records import GalleryPart, VectorState
 from continual_dml.strategies.heads import Head
 from continual_dml.strategies.state import LearnerState
@@ -40,25 +39,6 @@ class Reembedded:
 
     ids: NDArray[np.int64]
     features: NDArray[np.float32]
-
-
-def items_file(birth: int) -> str:
-    """Name of the file with ids and features of the items born in generation ``birth``."""
-    return f"items-{birth:08d}.safetensors"
-
-
-def vectors_file(birth: int) -> str:
-    """Name of the file with the vectors of the items born in generation ``birth``."""
-    return f"vectors-{birth:08d}.safetensors"
-
-
-def stored_parts(artefacts: Artefacts, report: Mapping[str, Any]) -> Iterator[GalleryPart]:
-    """Yield the gallery parts of a published generation and its report, oldest birth first."""
-    states = {int(part["birth_generation"]): part["state"] for part in report["parts"]}
-    for birth in sorted(states):
-        items = artefacts.read_tensors(items_file(birth))
-        vectors = artefacts.read_tensors(vectors_file(birth))["vectors"]
-        yield GalleryPart(birth, VectorState(states[birth]), items["ids"], items["features"], vectors)
 
 
 def refresh_part(

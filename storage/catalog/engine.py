@@ -75,6 +75,21 @@ class Database:
         except self._errors as error:
             raise self._described(error) from error
 
+    def empty_log(self) -> None:
+        """Have an SQLite file take in its write-ahead log, which may hold what was overwritten since.
+
+        While somebody reads, the log stays; the last one to close it removes it.
+        """
+        if self._engine.dialect.name != "sqlite":
+            return
+        connection = self._engine.raw_connection()
+        try:
+            connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except self._errors as error:
+            raise self._described(error) from error
+        finally:
+            connection.close()
+
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, exists, func, insert, select, update
+from sqlalchemy.orm import aliased
 
 from continual_dml.errors import CatalogError, UnknownChoice
 from storage.catalog import queries
@@ -20,6 +21,7 @@ from storage.catalog.tables import (
     Item,
     MeasurementRow,
     Quarantine,
+    Removal,
     Tag,
     Task,
 )
@@ -41,16 +43,20 @@ def required(connection: Connection) -> set[int]:
 def kept(connection: Connection, newest: int) -> list[int]:
     """Return the generations whose files stay, newest first.
 
-    The ``newest`` of the live lineage, the live one among them; every tagged one; and, after a rollback and
-    until something is published again, the ``newest`` of those that it undid, so that it can be undone.
+    The ``newest`` of the live lineage, the live one among them, but none from before a purge; every tagged
+    one; and, after a rollback and until something is published again, the ``newest`` of those that it undid,
+    so that it can be undone.
     """
     live = queries.head(connection)
     if live is None:
         return []
     number = live.generation_id
     undone = [later for later in published(connection) if later > number]
-    chosen = {*queries.lineage(connection, number)[:newest], *undone[:newest], *tags(connection).values()}
-    return sorted(chosen, reverse=True)
+    lineage = queries.lineage(connection, number)
+    purge = select(func.max(Removal.generation_id)).where(Removal.purged, Removal.generation_id.in_(lineage))
+    since = connection.execute(purge).scalar() or 0
+    recent = [one for one in lineage[:newest] if one >= since]
+    return sorted({*recent, *undone[:newest], *tags(connection).values()}, reverse=True)
 
 
 def forget_unreachable(database: Database, reachable_from: Collection[int]) -> bool:
@@ -65,13 +71,46 @@ def forget_unreachable(database: Database, reachable_from: Collection[int]) -> b
         if not gone:
             return False
         own_tasks = select(Task.task_id).where(Task.generation_id.in_(gone))
-        for result in (MeasurementRow, GalleryPartRow, Ancestor, GenerationRow):
+        for result in (Removal, MeasurementRow, GalleryPartRow, Ancestor, GenerationRow):
             _delete_of(connection, result, gone)
         connection.execute(delete(Quarantine).where(Quarantine.task_id.in_(own_tasks)))
         for born in (Item, Category, Task):
             _delete_of(connection, born, gone)
         reach("rows-forgotten")
     return True
+
+
+def scrub_removed(database: Database, present: Collection[int]) -> bool:
+    """Empty the path and the content hash of deleted images that none of the ``present`` generations sees.
+
+    Returns:
+        Whether there were any.
+    """
+    back = aliased(Ancestor)
+    removed = exists().where(
+        Removal.item_id == Item.item_id,
+        Removal.generation_id == back.ancestor_id,
+        back.generation_id == Ancestor.generation_id,
+    )
+    seen = exists().where(
+        Ancestor.generation_id.in_(present), Ancestor.ancestor_id == Item.generation_id, ~removed
+    )
+    deleted = Item.item_id.in_(select(Removal.item_id))
+    with database.transaction() as connection:
+        chosen = update(Item).where(deleted, Item.content_hash != "", ~seen)
+        if connection.execute(chosen.values(content_hash="", path="")).rowcount == 0:
+            return False
+        reach("rows-scrubbed")
+    return True
+
+
+def held(connection: Connection, item_ids: Iterable[int]) -> list[int]:
+    """Return those of ``item_ids`` that the catalogue still knows the content of."""
+    found: list[int] = []
+    for batch in queries.batches(item_ids):
+        chosen = select(Item.item_id).where(Item.item_id.in_(batch), Item.content_hash != "")
+        found += connection.execute(chosen.order_by(Item.item_id)).scalars()
+    return found
 
 
 def move_head(database: Database, expected: int, generation_id: int) -> None:

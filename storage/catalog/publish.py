@@ -15,7 +15,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
 from continual_dml.errors import CatalogError
-from continual_dml.records import Generation, Measurement, Publication
+from continual_dml.records import Deletion, Generation, Measurement, PartCount, Publication
 from storage.catalog import queries
 from storage.catalog.bulk import Row, insert_many
 from storage.catalog.engine import Database
@@ -30,6 +30,7 @@ from storage.catalog.tables import (
     Item,
     MeasurementRow,
     Quarantine,
+    Removal,
     Run,
     Task,
 )
@@ -111,8 +112,25 @@ def insert_rows(database: Database, reservation: Reservation, publication: Publi
     )
 
 
-def commit(database: Database, generation: Generation, publication: Publication) -> None:
+def insert_removals(database: Database, generation_id: int, deletion: Deletion) -> None:
+    """T2 of a deletion: nothing is gone before :func:`commit`."""
+    rows = ((generation_id, item_id, deletion.purged) for item_id in deletion.item_ids)
+    _insert(database, Removal, ("generation_id", "item_id", "purged"), rows)
+
+
+def commit(
+    database: Database,
+    generation: Generation,
+    parts: Sequence[PartCount],
+    measurements: Sequence[Measurement] = (),
+) -> None:
     """T3: the commit point. ``generation`` becomes the live one, or nothing changes.
+
+    Args:
+        database: the catalogue's.
+        generation: to publish.
+        parts: of its gallery.
+        measurements: of how well it retrieves.
 
     Raises:
         CatalogError: the live generation is not the parent any more, or the database refused.
@@ -126,7 +144,7 @@ def commit(database: Database, generation: Generation, publication: Publication)
                     f"generation {number} was built on {generation.parent_id}, but {live} is live now in "
                     f"{database.label}: run the command again"
                 )
-            _insert_generation(connection, generation, publication)
+            _insert_generation(connection, generation, parts, measurements)
             connection.execute(update(Head).values(generation_id=number))
             connection.execute(update(Run).where(Run.generation_id == number).values(state="committed"))
             announce(connection, number)
@@ -145,7 +163,7 @@ def abandon(database: Database, generation_id: int) -> None:
             return
         own_tasks = select(Task.task_id).where(Task.generation_id == generation_id)
         connection.execute(delete(Quarantine).where(Quarantine.task_id.in_(own_tasks)))
-        for table in (Item, Category, Task):
+        for table in (Removal, Item, Category, Task):
             connection.execute(delete(table).where(table.generation_id == generation_id))
         connection.execute(update(Run).where(Run.generation_id == generation_id).values(state="aborted"))
 
@@ -168,15 +186,22 @@ def _insert(database: Database, table: type[Base], columns: Sequence[str], rows:
             insert_many(connection, table, columns, batch)
 
 
-def _insert_generation(connection: Connection, generation: Generation, publication: Publication) -> None:
+def _insert_generation(
+    connection: Connection,
+    generation: Generation,
+    parts: Sequence[PartCount],
+    measurements: Sequence[Measurement],
+) -> None:
     number = generation.generation_id
     connection.execute(insert(GenerationRow).values(**asdict(generation)))
     older = [] if generation.parent_id is None else queries.lineage(connection, generation.parent_id)
     lineage = [(number, ancestor) for ancestor in [number, *older]]
     insert_many(connection, Ancestor, ("generation_id", "ancestor_id"), lineage)
-    parts = [(number, part.birth_generation, part.state.value, part.items) for part in publication.parts]
-    insert_many(connection, GalleryPartRow, ("generation_id", "birth_generation_id", "state", "items"), parts)
-    measured = [(number, *_measured(one)) for one in publication.measurements]
+    counts = [(number, part.birth_generation, part.state.value, part.items) for part in parts]
+    insert_many(
+        connection, GalleryPartRow, ("generation_id", "birth_generation_id", "state", "items"), counts
+    )
+    measured = [(number, *_measured(one)) for one in measurements]
     insert_many(connection, MeasurementRow, ("generation_id", *_MEASURED), measured)
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, select, text
+from sqlalchemy import ColumnElement, Connection, and_, select, text
 from sqlalchemy.orm import InstrumentedAttribute
 
 from continual_dml.records import CatalogItem, Generation, PartCount, Role, TaskSummary
 from storage.catalog import statements
 from storage.catalog.statements import RunStatement
-from storage.catalog.tables import Ancestor, Category, GenerationRow, Head, Item, Run, Task
+from storage.catalog.tables import Ancestor, Category, GenerationRow, Head, Item, Removal, Run, Task
 
 _BATCH = 500
 _GENERATION = select(
@@ -82,7 +82,7 @@ def category_ids(connection: Connection, generation_id: int) -> dict[str, int]:
 def items(connection: Connection, generation_id: int, item_ids: Sequence[int]) -> dict[int, CatalogItem]:
     """Return the visible ones of ``item_ids``, by id."""
     found: dict[int, CatalogItem] = {}
-    for batch in _batches(item_ids):
+    for batch in batches(item_ids):
         for item in _read_items(connection, generation_id, Item.item_id.in_(batch)):
             found[item.item_id] = item
     return found
@@ -93,7 +93,7 @@ def items_by_hash(
 ) -> dict[str, CatalogItem]:
     """Return the visible items whose content is one of ``hashes``; of equal ones the oldest."""
     found: dict[str, CatalogItem] = {}
-    for batch in _batches(hashes):
+    for batch in batches(hashes):
         for item in _read_items(connection, generation_id, Item.content_hash.in_(batch)):
             found.setdefault(item.content_hash, item)
     return found
@@ -106,7 +106,7 @@ def query_items(connection: Connection, generation_id: int) -> list[CatalogItem]
 
 def gallery_ids(connection: Connection, generation_id: int) -> list[int]:
     """Return the ids of all visible gallery items, ascending."""
-    visible = _seen(Item.generation_id, generation_id)
+    visible = _sees_item(generation_id)
     chosen = select(Item.item_id).where(Item.role == Role.GALLERY.value, visible).order_by(Item.item_id)
     return list(connection.execute(chosen).scalars())
 
@@ -119,15 +119,23 @@ def gallery_ids_where(
         select(Item.item_id)
         .join(Category, Category.category_id == Item.category_id)
         .join(Task, Task.task_id == Item.task_id)
-        .where(_seen(Item.generation_id, generation_id), Item.role == Role.GALLERY.value, condition)
+        .where(_sees_item(generation_id), Item.role == Role.GALLERY.value, condition)
         .order_by(Item.item_id)
     )
     return list(connection.execute(chosen).scalars())
 
 
+def items_where(
+    connection: Connection, generation_id: int, condition: ColumnElement[bool]
+) -> list[CatalogItem]:
+    """Return the visible items, queries too, that meet a condition over item, category, task; by id."""
+    return _read_items(connection, generation_id, condition)
+
+
 def all_query_hashes(connection: Connection) -> set[str]:
-    """Return the contents of every catalogued query, visible or not: their copies must stay."""
-    return set(connection.execute(select(Item.content_hash).where(Item.role == Role.QUERY.value)).scalars())
+    """Return the contents of every query that some generation may see: their copies must stay."""
+    chosen = select(Item.content_hash).where(Item.role == Role.QUERY.value, Item.content_hash != "")
+    return set(connection.execute(chosen).scalars())
 
 
 def _runner(connection: Connection) -> RunStatement:
@@ -139,6 +147,15 @@ def _runner(connection: Connection) -> RunStatement:
 
 def _seen(born: InstrumentedAttribute[int], generation_id: int) -> ColumnElement[bool]:
     return born.in_(select(Ancestor.ancestor_id).where(Ancestor.generation_id == generation_id))
+
+
+def _sees_item(generation_id: int) -> ColumnElement[bool]:
+    removed = (
+        select(Removal.item_id)
+        .join(Ancestor, Ancestor.ancestor_id == Removal.generation_id)
+        .where(Ancestor.generation_id == generation_id)
+    )
+    return and_(_seen(Item.generation_id, generation_id), Item.item_id.not_in(removed))
 
 
 def _read_items(
@@ -157,7 +174,7 @@ def _read_items(
         )
         .join(Category, Category.category_id == Item.category_id)
         .join(Task, Task.task_id == Item.task_id)
-        .where(_seen(Item.generation_id, generation_id), condition)
+        .where(_sees_item(generation_id), condition)
         .order_by(Item.item_id)
     )
     return [
@@ -168,7 +185,8 @@ def _read_items(
     ]
 
 
-def _batches(keys: Sequence[_Key]) -> Iterator[list[_Key]]:
+def batches(keys: Iterable[_Key]) -> Iterator[list[_Key]]:
+    """Yield the distinct ``keys`` in order, a few hundred at a time: a statement takes no more values."""
     unique = sorted(set(keys))
     for start in range(0, len(unique), _BATCH):
         yield unique[start : start + _BATCH]

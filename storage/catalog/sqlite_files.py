@@ -12,12 +12,14 @@ BUSY_SECONDS = 10.0
 def connect_writing(path: Path) -> sqlite3.Connection:
     """Open ``path`` for the one writer; transactions are opened explicitly by the caller.
 
-    Write-ahead logging lets readers go on meanwhile; ``synchronous=FULL`` makes a commit durable.
+    Write-ahead logging lets readers go on meanwhile; ``synchronous=FULL`` makes a commit durable; what is
+    deleted is overwritten with zeros.
     """
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
+    connection.execute("PRAGMA secure_delete=ON")
     return connection
 
 

@@ -17,17 +17,21 @@ _HEAD = """
 SELECT g.generation_id, g.parent_id, g.task_id, g.manifest_sha256, g.created_at
 FROM head h JOIN generation g ON g.generation_id = h.generation_id
 """
-_TASKS = """
+_REMOVED = """
+SELECT r.item_id FROM removal r
+JOIN ancestor d ON d.ancestor_id = r.generation_id AND d.generation_id = :generation
+"""
+_TASKS = f"""
 SELECT t.task_id, t.name, t.source, t.method, t.generation_id,
        COUNT(DISTINCT i.category_id),
        COALESCE(SUM(CASE WHEN i.role = 'gallery' THEN 1 ELSE 0 END), 0),
        COALESCE(SUM(CASE WHEN i.role = 'query' THEN 1 ELSE 0 END), 0)
 FROM task t
 JOIN ancestor a ON a.ancestor_id = t.generation_id AND a.generation_id = :generation
-LEFT JOIN item i ON i.task_id = t.task_id
+LEFT JOIN item i ON i.task_id = t.task_id AND i.item_id NOT IN ({_REMOVED})
 GROUP BY t.task_id, t.name, t.source, t.method, t.generation_id
 ORDER BY t.task_id
-"""
+"""  # noqa: S608 - the parts are our own
 _QUARANTINE = """
 SELECT q.task_id, q.path, q.reason
 FROM quarantine q
@@ -43,10 +47,19 @@ _CATEGORY_COUNT = """
 SELECT COUNT(*) FROM category c
 JOIN ancestor a ON a.ancestor_id = c.generation_id AND a.generation_id = :generation
 """
-_FILES = """
+_FILES = f"""
 SELECT i.role, i.path, i.content_hash FROM item i
 JOIN ancestor a ON a.ancestor_id = i.generation_id AND a.generation_id = :generation
+WHERE i.item_id NOT IN ({_REMOVED})
 ORDER BY i.item_id
+"""  # noqa: S608 - the parts are our own
+_DELETED = """
+SELECT i.role, c.name, COUNT(*) FROM removal r
+JOIN ancestor a ON a.ancestor_id = r.generation_id AND a.generation_id = :generation
+JOIN item i ON i.item_id = r.item_id
+JOIN category c ON c.category_id = i.category_id
+GROUP BY i.role, c.name
+ORDER BY c.name
 """
 
 
@@ -83,3 +96,8 @@ def count_categories(run: RunStatement, generation_id: int) -> int:
 def read_files(run: RunStatement, generation_id: int) -> Sequence[Sequence[str]]:
     """Return (role, path, content hash) of every image that ``generation_id`` sees."""
     return run(_FILES, {"generation": generation_id})
+
+
+def read_deleted(run: RunStatement, generation_id: int) -> Sequence[tuple[str, str, int]]:
+    """Return (role, category, images) of what was deleted on the way to ``generation_id``."""
+    return [(role, name, int(images)) for role, name, images in run(_DELETED, {"generation": generation_id})]

@@ -7,7 +7,18 @@ generation never come back, whatever their numbers.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, CheckConstraint, Double, ForeignKey, Index, Integer, MetaData, String, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Text,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 NAMING_CONVENTION = {
@@ -61,7 +72,11 @@ class Category(Base):
 
 
 class Item(Base):
-    """One image, in the gallery or held out as a query."""
+    """One image, in the gallery or held out as a query.
+
+    Where it was deleted and nothing that is kept sees it any more, ``content_hash`` and ``path`` are empty;
+    the row stays, so that its number is never given to another image.
+    """
 
     __tablename__ = "item"
     __table_args__ = (
@@ -76,6 +91,23 @@ class Item(Base):
     role: Mapped[str] = mapped_column(String(16))
     content_hash: Mapped[str] = mapped_column(String(64), index=True)
     path: Mapped[str] = mapped_column(Text)
+
+
+class Removal(Base):
+    """An image that ``generation_id``, and what descends from it, does not see any more.
+
+    ``purged``: generations before it are not kept, so that nothing holds the image.
+    """
+
+    __tablename__ = "removal"
+
+    generation_id: Mapped[int] = mapped_column(
+        Id, ForeignKey("run.generation_id"), primary_key=True, autoincrement=False
+    )
+    item_id: Mapped[int] = mapped_column(
+        Id, ForeignKey("item.item_id"), primary_key=True, autoincrement=False, index=True
+    )
+    purged: Mapped[bool] = mapped_column(Boolean)
 
 
 class Quarantine(Base):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from continual_dml.errors import CatalogError, SchemaTooNew
 
-REVISION = "0002"
+REVISION = "0003"
 
 
 def check_revision(found: str | None, where: str) -> None:

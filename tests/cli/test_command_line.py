@@ -15,7 +15,18 @@ from continual_dml import __version__
 
 ROOT = Path(cli.__file__).parent.parent
 COMMANDS = ["init", "ingest-task", "query", "report", "tasks", "status"]
-COMMANDS += ["generations", "rollback", "tag", "gc", "verify", "backup", "restore", "demo", "benchmark"]
+COMMANDS += [
+    "generations",
+    "rollback",
+    "tag",
+    "delete",
+    "gc",
+    "verify",
+    "backup",
+    "restore",
+    "demo",
+    "benchmark",
+]
 WITHOUT_WORKSPACE = {"benchmark"}
 
 

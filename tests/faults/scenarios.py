@@ -23,7 +23,7 @@ from storage.catalog.engine import Database
 from storage.reader import WorkspaceReader
 from storage.store import WorkspaceStore
 from storage.workspace import Workspace
-from tests.storage.tiny_tasks import SMALL, image_file, on_circle, publish_task
+from tests.storage.tiny_tasks import SMALL, delete_images, image_file, on_circle, publish_task
 
 QUIET = SilentListener()
 WEIGHTS = bytes.fromhex("0800000000000000") + b"{}      "
@@ -41,7 +41,7 @@ def tiny_contents(root: Path) -> Hashable:
             number = reader.generation.generation_id
             ids = np.sort(reader.index().ids)
             items = [item for _, item in sorted(reader.items(ids.tolist()).items())]
-            tasks = tuple(task.name for task in reader.tasks())
+            learned = reader.tasks()
             weight = reader.artefacts.read_tensors("model.safetensors")["weight"]
             nearest = reader.index().search(on_circle(ids), 1).similarities
     except CatalogError as error:
@@ -51,8 +51,9 @@ def tiny_contents(root: Path) -> Hashable:
     assert [item.item_id for item in items] == ids.tolist(), "the index and the catalogue hold other items"
     # Ids far apart may lie at nearly one angle, so the similarity is compared, not the id.
     assert (nearest > 1 - 1e-5).all(), "an item does not find itself"
-    assert weight[0, 0] == number, "the model is of another generation"
+    assert weight[0, 0] == learned[-1].generation_id, "the model is of another generation"
     assert {item.role for item in items} <= {Role.GALLERY}
+    tasks = tuple(task.name for task in learned)
     return number, tasks, tuple((item.item_id, item.category, item.content_hash) for item in items), tags
 
 
@@ -159,6 +160,16 @@ def _collect(folder: Path) -> None:
         pass
 
 
+def _delete(folder: Path) -> None:
+    with _store(folder) as store:
+        delete_images(store, [2, 8])
+
+
+def _purge(folder: Path) -> None:
+    with _store(folder) as store:
+        delete_images(store, [2, 8], purge=True)
+
+
 def _create(folder: Path) -> None:
     Workspace.create(folder / "workspace", SMALL, None, WEIGHTS, {"source": "here"})
 
@@ -176,6 +187,8 @@ SCENARIOS = {
     "publish-first": Scenario(_empty, _publish_first),
     "rollback": Scenario(_two_generations, _roll_back),
     "collect": Scenario(_three_generations, _collect),
+    "delete": Scenario(_two_generations, _delete),
+    "purge": Scenario(_two_generations, _purge),
     "tag": Scenario(_two_generations, _tag),
     "init": Scenario(_nothing, _create, makes=True),
     "backup": Scenario(_two_generations, _back_up, makes=True),

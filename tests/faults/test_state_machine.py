@@ -14,7 +14,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, assume, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -37,7 +37,7 @@ from storage.workspace import Workspace
 from tests.faults.scenarios import tiny_contents
 from tests.faults.traffic import hashes_of
 from tests.postgres_server import running_server
-from tests.storage.tiny_tasks import SMALL, on_circle, publish_task
+from tests.storage.tiny_tasks import SMALL, delete_images, on_circle, publish_task
 
 EXAMPLES = int(os.environ.get("CDML_EXAMPLES", "6"))
 COMMITTED = {"committed", "collecting", "collected"}
@@ -49,7 +49,7 @@ class Crash(BaseException):
 
 
 class Machine(RuleBasedStateMachine):
-    """A workspace beside a model of it: the tasks of each generation, which one is live, and the tags."""
+    """A workspace beside a model of it: what each generation learned and lost, which one is live, tags."""
 
     def __init__(self, database_url):
         super().__init__()
@@ -57,6 +57,7 @@ class Machine(RuleBasedStateMachine):
         self.url = database_url
         self.learned = 0
         self.tasks = {None: ()}
+        self.deleted = {None: frozenset()}
         self.head = None
         self.tags = {}
 
@@ -77,8 +78,9 @@ class Machine(RuleBasedStateMachine):
         self.learned += 1
         return f"task{self.learned}"
 
-    def went_live(self, generation, name):
-        self.tasks[generation] = (*self.tasks[self.head], name)
+    def went_live(self, generation, names=(), deleted=()):
+        self.tasks[generation] = (*self.tasks[self.head], *names)
+        self.deleted[generation] = self.deleted[self.head].union(deleted)
         self.head = generation
 
     @precondition(lambda self: len(self.tasks[self.head]) < MOST_TASKS)
@@ -86,12 +88,46 @@ class Machine(RuleBasedStateMachine):
     def ingest(self):
         name = self.name()
         with self.store() as store:
-            self.went_live(publish_task(store, name, self.folder).generation_id, name)
+            self.went_live(publish_task(store, name, self.folder).generation_id, [name])
 
     @precondition(lambda self: len(self.tasks[self.head]) < MOST_TASKS)
     @rule(step=st.sampled_from(STEPS))
     def crash_while_ingesting(self, step):
-        name, started = self.name(), []
+        name = self.name()
+        generation = self.crashed(step, lambda store: publish_task(store, name, self.folder))
+        if step in COMMITTED:
+            self.went_live(generation, [name])
+
+    @precondition(lambda self: self.head is not None)
+    @rule(data=st.data(), purge=st.booleans())
+    def delete(self, data, purge):
+        with self.store() as store:
+            items = self.chosen(data, store)
+            purge = purge and not store.tags_seeing(sorted(items))
+            live = delete_images(store, sorted(items), purge=purge).generation_id
+            self.went_live(live, deleted=items.values())
+            if purge:
+                assert not store.held(sorted(items))
+
+    @precondition(lambda self: self.head is not None)
+    @rule(data=st.data(), step=st.sampled_from([step for step in STEPS if step != "query-copied"]))
+    def crash_while_deleting(self, data, step):
+        with self.store() as store:
+            items = self.chosen(data, store)
+        generation = self.crashed(step, lambda store: delete_images(store, sorted(items)))
+        if step in COMMITTED:
+            self.went_live(generation, deleted=items.values())
+
+    def chosen(self, data, store):
+        """Some of what is seen, gallery and queries: category and content by number."""
+        items = store.items(range(1, 500))
+        assume(items)
+        numbers = data.draw(st.sets(st.sampled_from(sorted(items)), min_size=1, max_size=4))
+        return {number: (items[number].category, items[number].content_hash) for number in numbers}
+
+    def crashed(self, step, act):
+        """Stop ``act`` at ``step``; return the number of the generation that it was building."""
+        started = []
 
         def stop(reached):
             if reached == step and started:
@@ -111,9 +147,8 @@ class Machine(RuleBasedStateMachine):
             pytest.raises(Crash),
             self.store() as store,
         ):
-            publish_task(store, name, self.folder)
-        if step in COMMITTED:
-            self.went_live(started[1], name)
+            act(store)
+        return started[1] if len(started) > 1 else None
 
     @precondition(lambda self: self.head is not None)
     @rule(data=st.data())
@@ -181,7 +216,8 @@ class Machine(RuleBasedStateMachine):
         number, tasks, items, tags = tiny_contents(self.workspace.root)
         assert (number, tasks, dict(tags)) == (self.head, self.tasks[self.head], self.tags)
         found = Counter((category, content) for _, category, content in items)
-        assert found == Counter((task, content) for task in tasks for content in hashes_of(task))
+        learned = {(task, content) for task in tasks for content in hashes_of(task)}
+        assert found == Counter(learned - self.deleted[self.head])
 
     @invariant()
     def all_of_it_is_whole(self):

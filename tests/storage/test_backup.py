@@ -9,7 +9,7 @@ import tarfile
 import numpy as np
 import pytest
 
-from continual_dml.errors import CdmlError, CorruptIndex, SchemaTooNew, WorkspaceError
+from continual_dml.errors import CatalogError, CdmlError, CorruptIndex, SchemaTooNew, WorkspaceError
 from continual_dml.ports import SilentListener
 from storage import backup, failpoints
 from storage.backup import back_up, restore
@@ -182,6 +182,21 @@ def test_a_backup_of_a_newer_cdml_is_refused(two, tmp_path, monkeypatch):
     monkeypatch.undo()
     with pytest.raises(SchemaTooNew, match="newer cdml"):
         restore(tmp_path / "b.tar", tmp_path / "again", None, QUIET)
+
+
+@pytest.mark.parametrize(("schema", "readable"), [("0001", False), ("0002", True)])
+def test_a_backup_of_an_older_cdml_is_restored_where_its_rows_are_rows_of_ours(
+    two, tmp_path, monkeypatch, schema, readable
+):
+    monkeypatch.setattr(backup, "REVISION", schema)
+    back_up(two, tmp_path / "b.tar", QUIET)
+    monkeypatch.undo()
+    if readable:
+        again = restore(tmp_path / "b.tar", tmp_path / "again", None, QUIET)
+        assert verify(again, deep=True, listener=QUIET).problems == []
+    else:
+        with pytest.raises(CatalogError, match="older cdml"):
+            restore(tmp_path / "b.tar", tmp_path / "again", None, QUIET)
 
 
 def test_something_else_is_no_backup(tmp_path):

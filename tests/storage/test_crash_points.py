@@ -119,9 +119,9 @@ def test_an_error_inside_the_commit_is_resolved_by_asking_the_catalogue(
 
     commit = writes.commit
 
-    def commit_with_lost_answer(database, generation, publication):
+    def commit_with_lost_answer(*arguments):
         monkeypatch.setattr(Database, "transaction", answers_lost)
-        commit(database, generation, publication)
+        commit(*arguments)
 
     monkeypatch.setattr(writes, "commit", commit_with_lost_answer)
     with WorkspaceStore(workspace) as store:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from continual_dml.errors import CdmlError
 from continual_dml.records import (
+    Deletion,
     Generation,
     ImageRecord,
     Measurement,
@@ -99,3 +101,21 @@ def _publish(
         ),
         {"method": "finetune"},
     )
+
+
+def delete_images(store: WorkspaceStore, item_ids: Sequence[int], *, purge: bool = False) -> Generation:
+    """Publish the live generation without some images."""
+    head = store.head()
+    parent = store.open_generation(head)
+    draft = store.begin("deletion")
+    try:
+        for name in parent.names():
+            if name != parent.index_file:
+                draft.inherit(name)
+        ids = np.setdiff1d(parent.open_index().ids, item_ids)
+        draft.write_index(ids, on_circle(ids))
+        parts = [PartCount(head.generation_id, VectorState.PROJECTED, len(ids))] if len(ids) else []
+        return draft.publish_deletion(Deletion(item_ids, parts, purge), parent.config)
+    except CdmlError:
+        draft.abandon()
+        raise

@@ -1,0 +1,117 @@
+"""``cdml delete``: take images out of the workspace."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli import options
+from cli.shell import INCOMPLETE, Shell, entered, print_error_line
+
+if TYPE_CHECKING:
+    from cli.deletions import DeleteOutcome
+
+_SHOWN_CATEGORIES = 10
+
+
+def delete(
+    context: typer.Context,
+    items: Annotated[
+        list[int] | None,
+        typer.Argument(metavar="[ITEM]...", help="Numbers of images, as queries show them."),
+    ] = None,
+    category: Annotated[
+        list[str] | None, typer.Option("--category", help="All images of a category; repeatable.")
+    ] = None,
+    where: Annotated[
+        str | None,
+        typer.Option(metavar="FILTER", help="All images that a filter, as of `cdml query`, is true of."),
+    ] = None,
+    purge: Annotated[
+        bool,
+        typer.Option(
+            "--purge", help="Keep no earlier generation, so that no file of the workspace holds the images."
+        ),
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")] = False,
+    workspace: options.Workspace = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Delete images from gallery, queries and catalogue; their files outside the workspace stay.
+
+    A new generation is published without them; `cdml rollback` undoes it where the one before is kept. What
+    the networks and the class statistics learned from the images stays learned, and `cdml status` says so.
+    """
+    with entered(context, workspace, as_json, quiet, debug) as shell:
+        from cli.deletions import find_to_delete
+        from cli.wiring import open_workspace
+        from continual_dml.errors import SettingsError
+        from storage.filters import parse_filter
+
+        if sum(map(bool, (items, category, where))) != 1:
+            raise SettingsError("say what to delete by one of: numbers of images, --category, --where")
+        opened = open_workspace(shell.folder)
+        chosen = None if where is None else parse_filter(where)
+        found = find_to_delete(opened, items or (), category or (), chosen, purge=purge)
+        if found.item_ids and not dry_run:
+            if not (yes or _confirmed(shell, found)):
+                shell.note("nothing was deleted")
+                return
+            found = _delete(shell, found)
+        _show(shell, found)
+
+
+def _confirmed(shell: Shell, found: DeleteOutcome) -> bool:
+    from continual_dml.errors import SettingsError
+
+    if shell.as_json or not sys.stdin.isatty():
+        raise SettingsError(f"{_described(found)} would be deleted: say --yes, or --dry-run to look first")
+    try:
+        return typer.confirm(f"Delete {_described(found)}?", err=True)
+    except typer.Abort as error:
+        raise KeyboardInterrupt from error
+
+
+def _delete(shell: Shell, found: DeleteOutcome) -> DeleteOutcome:
+    from cli.deletions import run_delete
+    from cli.render.progress import progress_listener
+    from cli.wiring import open_workspace
+
+    with progress_listener(shell.quiet) as listener:
+        done = run_delete(open_workspace(shell.folder), found, listener)
+    if done.purged and done.held:
+        shell.exit_code = INCOMPLETE
+        print_error_line(
+            f"not purged yet: {done.held} of them are in an earlier generation that a process reads: run "
+            "`cdml gc` when it has ended (`cdml generations` names it)"
+        )
+    return done
+
+
+def _show(shell: Shell, found: DeleteOutcome) -> None:
+    from cli.render.documents import delete_document
+
+    if shell.as_json:
+        shell.emit_json(delete_document(found))
+    elif not found.item_ids:
+        shell.emit("nothing to delete: no image is like that")
+    elif found.generation is None:
+        shell.emit(f"{_described(found)} would be deleted")
+    else:
+        shell.emit(f"{_described(found)} deleted; generation {found.generation} is live")
+
+
+def _described(found: DeleteOutcome) -> str:
+    from cli.render.amounts import counted
+
+    images = f"{counted(found.gallery, 'gallery image', 'gallery images')}"
+    if found.queries:
+        images += f" and {counted(found.queries, 'query image', 'query images')}"
+    names = [f"{name} ({count})" for name, count in found.categories[:_SHOWN_CATEGORIES]]
+    more = len(found.categories) - len(names)
+    return f"{images} of {', '.join(names)}" + (f" and {more} more categories" if more else "")
