@@ -98,13 +98,12 @@ def without_images(
         removed: how many images of each role are gone.
     """
     before = report.get("deleted_since", {})
+    after = {role.value: before.get(role.value, 0) + removed.get(role.value, 0) for role in Role}
     return {
         **report,
         "generation": generation,
         "parts": describe_parts(parts),
-        "deleted_since": {
-            role.value: before.get(role.value, 0) + removed.get(role.value, 0) for role in Role
-        },
+        **({"deleted_since": after} if any(after.values()) else {}),
     }
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from continual_dml.errors import CorruptIndex
 from storage.proven_files import is_proven
 
-ADVICE = "restore the workspace from a backup, or ingest its tasks again in a new one"
+ADVICE = "try `cdml verify --repair`, else restore a backup, or ingest the tasks again in a new workspace"
 _CHUNK_BYTES = 1 << 20
 
 

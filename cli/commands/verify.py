@@ -19,14 +19,23 @@ def verify(
             "--deep", help="Hash query images and initial weights too; have SQLite check its own file."
         ),
     ] = False,
+    repair: Annotated[
+        bool,
+        typer.Option(
+            "--repair",
+            help="Make again what can be made: the index from its vectors, copies of query images from their "
+            "files; then check.",
+        ),
+    ] = False,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """Check files, manifests, index and catalogue against each other; change nothing.
+    """Check files, manifests, index and catalogue against each other; without --repair change nothing.
 
-    Every file of every generation on disk is read and hashed. The exit code is 7 where something is wrong.
+    Every file of every generation on disk is read and hashed. The exit code is 7 where something is and stays
+    wrong.
     """
     with entered(context, workspace, as_json, quiet, debug) as shell:
         from cli.render.amounts import counted
@@ -36,6 +45,11 @@ def verify(
         from storage.verification import verify as check
 
         with progress_listener(shell.quiet) as listener:
+            if repair:
+                from cli.repairing import run_repair
+
+                for done in run_repair(open_workspace(shell.folder), listener):
+                    shell.note(f"repaired: {done}")
             found = check(open_workspace(shell.folder), deep=deep, listener=listener)
         for problem in found.problems:
             print_error_line(f"error: {problem}")

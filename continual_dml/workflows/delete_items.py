@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from contextlib import suppress
 
-import numpy as np
-from numpy.typing import NDArray
-
 from continual_dml.errors import CatalogError, CdmlError, UnknownItem
-from continual_dml.ports import Artefacts, Draft, Store
-from continual_dml.records import CatalogItem, Deletion, GalleryPart, Generation, PartCount
-from continual_dml.reports import without_images
-from continual_dml.workflows.gallery_files import items_file, stored_parts, vectors_file
-
-_REPORT = "report.json"
+from continual_dml.ports import Store
+from continual_dml.records import Deletion, Generation
+from continual_dml.workflows.rewrite_gallery import rewrite_gallery
 
 
 def delete_items(item_ids: Collection[int], store: Store, *, purge: bool) -> Generation:
@@ -52,48 +45,9 @@ def delete_items(item_ids: Collection[int], store: Store, *, purge: bool) -> Gen
     draft = store.begin(f"deletion of {len(chosen)} images")
     try:
         parent = store.open_generation(head)
-        counts = _write(parent, draft, list(items.values()))
+        counts = rewrite_gallery(parent, draft, list(items.values()))
         return draft.publish_deletion(Deletion(chosen, counts, purge), parent.config)
     except BaseException:  # an interrupt must clean up as well
         with suppress(CdmlError):  # the first error is the one to tell
             draft.abandon()
         raise
-
-
-def _write(parent: Artefacts, draft: Draft, removed: Sequence[CatalogItem]) -> list[PartCount]:
-    """Write what differs from the parent, take over all else, and count what is left."""
-    report = parent.read_json(_REPORT)
-    gone = np.array([item.item_id for item in removed], dtype=np.int64)
-    before = list(stored_parts(parent, report))
-    left = [_without(part, gone) for part in before]
-    changed = {
-        part.birth_generation
-        for part, less in zip(before, left, strict=True)
-        if len(less.ids) < len(part.ids)
-    }
-    written = {name(birth) for birth in changed for name in (items_file, vectors_file)} | {_REPORT}
-    for part in left:
-        if part.birth_generation in changed and len(part.ids):
-            draft.write_tensors(
-                items_file(part.birth_generation), {"ids": part.ids, "features": part.features}
-            )
-            draft.write_tensors(vectors_file(part.birth_generation), {"vectors": part.vectors})
-    if changed:
-        written.add(parent.index_file)
-        draft.write_index(
-            np.concatenate([part.ids for part in left]), np.concatenate([part.vectors for part in left])
-        )
-    for name in parent.names():
-        if name not in written:
-            draft.inherit(name)
-    counts = [PartCount(part.birth_generation, part.state, len(part.ids)) for part in left if len(part.ids)]
-    roles = Counter(item.role.value for item in removed)
-    draft.write_json(_REPORT, without_images(report, draft.generation_id, counts, roles))
-    return counts
-
-
-def _without(part: GalleryPart, gone: NDArray[np.int64]) -> GalleryPart:
-    rows = np.flatnonzero(~np.isin(part.ids, gone))
-    return GalleryPart(
-        part.birth_generation, part.state, part.ids[rows], part.features[rows], part.vectors[rows]
-    )

@@ -1,0 +1,65 @@
+"""A generation that takes its parent over, without some images or with another index."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from continual_dml.ports import Artefacts, Draft
+from continual_dml.records import CatalogItem, GalleryPart, PartCount
+from continual_dml.reports import without_images
+from continual_dml.workflows.gallery_files import items_file, stored_parts, vectors_file
+
+_REPORT = "report.json"
+
+
+def rewrite_gallery(
+    parent: Artefacts, draft: Draft, removed: Sequence[CatalogItem], *, renew_index: bool = False
+) -> list[PartCount]:
+    """Write what differs from the parent, take over all else, and count what is left.
+
+    Args:
+        parent: the live generation's files.
+        draft: of the next generation.
+        removed: images that it will be without, gallery and queries.
+        renew_index: build the index anew whether or not something is removed from it.
+    """
+    report = parent.read_json(_REPORT)
+    gone = np.array([item.item_id for item in removed], dtype=np.int64)
+    before = list(stored_parts(parent, report))
+    left = [_without(part, gone) for part in before]
+    written = {_REPORT}
+    for part, less in zip(before, left, strict=True):
+        if len(less.ids) < len(part.ids):
+            written |= {items_file(part.birth_generation), vectors_file(part.birth_generation)}
+            _write_part(draft, less)
+    if before and (len(written) > 1 or renew_index):
+        written.add(parent.index_file)
+        draft.write_index(
+            np.concatenate([part.ids for part in left]), np.concatenate([part.vectors for part in left])
+        )
+    for name in parent.names():
+        if name not in written:
+            draft.inherit(name)
+    counts = [PartCount(part.birth_generation, part.state, len(part.ids)) for part in left if len(part.ids)]
+    roles = Counter(item.role.value for item in removed)
+    draft.write_json(_REPORT, without_images(report, draft.generation_id, counts, roles))
+    return counts
+
+
+def _write_part(draft: Draft, part: GalleryPart) -> None:
+    """Write what is left of a part; nothing where nothing is left."""
+    if len(part.ids):
+        birth = part.birth_generation
+        draft.write_tensors(items_file(birth), {"ids": part.ids, "features": part.features})
+        draft.write_tensors(vectors_file(birth), {"vectors": part.vectors})
+
+
+def _without(part: GalleryPart, gone: NDArray[np.int64]) -> GalleryPart:
+    rows = np.flatnonzero(~np.isin(part.ids, gone))
+    return GalleryPart(
+        part.birth_generation, part.state, part.ids[rows], part.features[rows], part.vectors[rows]
+    )
