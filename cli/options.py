@@ -197,6 +197,9 @@ Precision = Annotated[
 ]
 QueryFraction = Annotated[_Real, typer.Option(help="Share of each category held out to ask with.")]
 QueriesPerCategory = Annotated[_Whole, typer.Option(help="At most so many queries of a category.")]
+Restart = Annotated[
+    bool, typer.Option("--restart", help="Begin anew, even where an interrupted run of this could go on.")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would happen, and how long it takes.")]
 
 Neighbours = Annotated[int, typer.Option("--neighbours", "-k", min=1, help="Neighbours per query image.")]

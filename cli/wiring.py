@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from continual_dml.ports import ImageReader, ProgressListener, Store
-    from continual_dml.records import CatalogItem, Generation
+    from continual_dml.records import CatalogItem
     from continual_dml.settings import Settings
     from continual_dml.workflows.estimate_ingest import IngestEstimate
     from continual_dml.workflows.ingest_task import IngestResult
@@ -27,12 +27,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class IngestRequest:
-    """What ``cdml ingest-task`` was asked for: a folder, a name or None, settings, and a refresh mode."""
+    """What ``cdml ingest-task`` was asked for: a folder, a name or None, settings, and a refresh mode.
+
+    ``restart``: begin anew where an interrupted run could go on.
+    """
 
     folder: Path
     name: str | None
     settings: Settings
     refresh: str
+    restart: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,69 +150,6 @@ def writing(workspace: Workspace, listener: ProgressListener) -> Iterator[Store]
         yield store
 
 
-def run_rollback(
-    workspace: Workspace, wanted: str | None, listener: ProgressListener
-) -> tuple[Generation, Generation]:
-    """Make a generation live again: a number, a tag, or the parent of the live one; return before and now.
-
-    Raises:
-        UnknownChoice: no such generation or tag.
-        CatalogError: there is nothing to go back to, or its files are not kept any more.
-        GalleryError: its files are damaged; nothing changed.
-    """
-    from continual_dml.errors import CatalogError
-    from storage.store import WorkspaceStore
-
-    with WorkspaceStore(workspace) as store:
-        live = store.head()
-        if live is None:
-            raise CatalogError(f"{workspace.root} holds no task yet: there is nothing to go back to")
-        number = live.parent_id if wanted is None else store.resolve(wanted)
-        if number is None:
-            raise CatalogError(f"generation {live.generation_id} is the first: there is nothing before it")
-        now = store.rollback(number)
-        tell_warnings(store, listener)
-        return live, now
-
-
-def run_tag(workspace: Workspace, name: str, wanted: str | None, listener: ProgressListener) -> int:
-    """Name a generation (a number, a tag, or the live one) and return its number; raises as ``tag``."""
-    from continual_dml.errors import CatalogError
-    from storage.store import WorkspaceStore
-
-    with WorkspaceStore(workspace) as store:
-        tell_warnings(store, listener)
-        live = store.head()
-        if live is None:
-            raise CatalogError(f"{workspace.root} holds no task yet: there is nothing to tag")
-        number = live.generation_id if wanted is None else store.resolve(wanted)
-        store.tag(name, number)
-        return number
-
-
-def run_untag(workspace: Workspace, name: str, listener: ProgressListener) -> None:
-    """Take a tag away; raises as ``untag``."""
-    from storage.store import WorkspaceStore
-
-    with WorkspaceStore(workspace) as store:
-        tell_warnings(store, listener)
-        store.untag(name)
-
-
-def run_gc(workspace: Workspace, keep: int | None, listener: ProgressListener) -> tuple[list[int], int]:
-    """Remove what need not be kept; return the numbers of the removed generations and the bytes freed."""
-    from storage.generations import read_generations
-    from storage.store import WorkspaceStore
-    from storage.summary import bytes_below
-
-    before = {one.generation_id for one in read_generations(workspace) if one.kept}
-    size = bytes_below(workspace.root)
-    with WorkspaceStore(workspace, keep) as store:  # opening collects
-        tell_warnings(store, listener)
-    after = {one.generation_id for one in read_generations(workspace) if one.kept}
-    return sorted(before - after), max(0, size - bytes_below(workspace.root))
-
-
 def tell_warnings(store: WorkspaceStore, listener: ProgressListener) -> None:
     """Tell what could not be tidied up."""
     for warning in store.warnings:
@@ -245,6 +186,7 @@ def run_ingest(request: IngestRequest, workspace: Workspace, listener: ProgressL
             request.refresh,
             workspace.initial_weights(),
             listener,
+            request.restart,
         )
         return IngestOutcome(plan, ingest_task(plan, context), read_seconds)
 

@@ -88,6 +88,22 @@ class ImageReader(Protocol):
         """
 
 
+class Checkpoints(Protocol):
+    """Keeps the state of one training run, so that an interrupted one can go on."""
+
+    def read(self) -> Tensors | None:
+        """Return what was kept last of this very run, None where nothing is or it is not whole."""
+
+    def is_due(self, *, last: bool) -> bool:
+        """Say whether it is time to keep the state; ``last``: after the last step."""
+
+    def write(self, tensors: Tensors) -> str | None:
+        """Keep the state in the place of the one before; return why it could not be kept, or None."""
+
+    def remove(self) -> None:
+        """Keep nothing any more."""
+
+
 class Artefacts(Protocol):
     """The files of one published generation, verified against its manifest before they are used."""
 
@@ -179,6 +195,9 @@ class Store(Protocol):
 
     def tasks(self) -> list[TaskSummary]:
         """The tasks of the live generation's lineage, oldest first."""
+
+    def checkpoints(self, key: str) -> Checkpoints:
+        """Where the training run that ``key`` stands for is kept; no longer than to the next publication."""
 
     def begin(self, task_name: str) -> Draft:
         """Start the next generation under the writer lock."""

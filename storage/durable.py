@@ -161,9 +161,19 @@ def replace_note(path: Path, text: str) -> None:
 
 def replace_text_atomically(path: Path, text: str, mode: int = 0o644) -> None:
     """Let ``path`` hold ``text``: a reader sees the old content or the new one, never a part."""
-    beside = path.with_name(f".{path.name}.new")
+    replace_file_atomically(path, text.encode("utf-8"), mode)
+
+
+def replace_file_atomically(path: Path, content: bytes | Iterable[bytes], mode: int = 0o644) -> None:
+    """Let ``path`` hold ``content``, whole or in pieces; as :func:`replace_text_atomically`."""
+    beside = beside_of(path)
     remove_file(beside)
-    write_file(beside, text.encode("utf-8"), mode)
+    write_file(beside, content, mode)
     with _reported("replace", path):
         beside.replace(path)
     fsync_directory(path.parent)
+
+
+def beside_of(path: Path) -> Path:
+    """Return where a file is written before it gets the name ``path``."""
+    return path.with_name(f".{path.name}.new")

@@ -22,6 +22,7 @@ from continual_dml.records import CatalogItem, Generation, TaskSummary
 from storage.artefacts import PublishedArtefacts
 from storage.catalog import history, publish, queries, schema
 from storage.catalog.engine import Database
+from storage.checkpoint import WorkspaceCheckpoint
 from storage.draft import PublishingDraft
 from storage.failpoints import reach
 from storage.recovery import collect, recover
@@ -152,7 +153,7 @@ class WorkspaceStore:
             )
         reservation = publish.reserve(database, task_name)
         reach("reserved")
-        self._draft = PublishingDraft(self.workspace, database, reservation, self._collect)
+        self._draft = PublishingDraft(self.workspace, database, reservation, self._tidy)
         return self._draft
 
     def rollback(self, generation_id: int) -> Generation:
@@ -241,6 +242,18 @@ class WorkspaceStore:
                 "`cdml generations`; to keep more, tag them or raise keep_generations in cdml.toml"
             )
         return self.open_generation(generation)
+
+    def checkpoints(self, key: str) -> WorkspaceCheckpoint:
+        """Where the training run that ``key`` stands for is kept; no longer than to the next publication."""
+        return WorkspaceCheckpoint(self.workspace.checkpoint_file, key)
+
+    def _tidy(self) -> None:
+        """Remove what the publication of a generation makes useless; never fails."""
+        try:
+            self.checkpoints("").remove()
+        except WorkspaceError as error:
+            self.warnings.append(str(error))
+        self._collect()
 
     def _collect(self) -> None:
         self.warnings += collect(self.workspace, self._open_database(), self._kept_generations)

@@ -168,6 +168,11 @@ class Workspace:
         """The copy of the initial weights, where there are any."""
         return self.root / _WEIGHTS_NAME
 
+    @property
+    def checkpoint_file(self) -> Path:
+        """The state of an interrupted training, where there is one."""
+        return self.root / "interrupted-training"
+
     def generation_dir(self, generation_id: int) -> Path:
         """Where the files of a published generation lie."""
         return self.generations_dir / f"{generation_id:08d}"

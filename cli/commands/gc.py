@@ -25,10 +25,11 @@ def gc(
 ) -> None:
     """Remove the files of old generations; the live one and tagged ones always stay."""
     with entered(context, workspace, as_json, quiet, debug) as shell:
+        from cli.housekeeping import run_gc
         from cli.render.amounts import counted, size
         from cli.render.documents import gc_document
         from cli.render.progress import progress_listener
-        from cli.wiring import open_workspace, run_gc
+        from cli.wiring import open_workspace
 
         with progress_listener(shell.quiet) as listener:
             removed, freed = run_gc(open_workspace(shell.folder), keep, listener)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli import options
 from cli.shell import INCOMPLETE, Shell, entered
+
+if TYPE_CHECKING:
+    from storage.workspace import Workspace
 
 Folder = Annotated[
     Path, typer.Argument(help="PATH/<category>/*, or PATH/train/<category>/* with PATH/test/<category>/*.")
@@ -39,6 +45,7 @@ def ingest_task(
     seed: options.Seed = None,
     device: options.Device = None,
     precision: options.Precision = None,
+    restart: options.Restart = False,
     dry_run: options.DryRun = False,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
@@ -51,7 +58,8 @@ def ingest_task(
     all of it or nothing. Every option but --set may also come from the environment (CDML_METHOD,
     CDML_STEPS, ...) or from the workspace's cdml.toml; an option given here wins, then the environment.
 
-    Ends with 3 when it is done but files were left out.
+    A training of more than a minute is kept from time to time: after an interruption the same command goes on
+    where it was. Ends with 3 when it is done but files were left out.
     """
     flags: dict[str, Any] = {
         "method": method,
@@ -76,10 +84,12 @@ def ingest_task(
         "precision": precision,
     }
     with entered(context, workspace, as_json, quiet, debug) as shell:
-        _ingest(shell, folder, name, flags, dry_run)
+        _ingest(shell, folder, name, flags, dry_run=dry_run, restart=restart)
 
 
-def _ingest(shell: Shell, folder: Path, name: str | None, flags: dict[str, Any], dry_run: bool) -> None:
+def _ingest(
+    shell: Shell, folder: Path, name: str | None, flags: dict[str, Any], *, dry_run: bool, restart: bool
+) -> None:
     from cli.render.progress import progress_listener
     from cli.settings import NOT_IN_AN_INGEST, merged_options, refresh_mode, task_settings, with_changes
     from cli.wiring import IngestRequest, open_workspace, run_dry, run_ingest
@@ -88,7 +98,7 @@ def _ingest(shell: Shell, folder: Path, name: str | None, flags: dict[str, Any],
     opened = open_workspace(shell.folder)
     settings = task_settings(opened.settings, chosen)
     settings = with_changes(settings, chosen.get("changes", ()), NOT_IN_AN_INGEST)
-    request = IngestRequest(folder, name, settings, refresh_mode(chosen))
+    request = IngestRequest(folder, name, settings, refresh_mode(chosen), restart)
     if dry_run:
         with progress_listener(shell.quiet) as listener:
             plan, estimate = run_dry(request, opened, listener)
@@ -96,7 +106,7 @@ def _ingest(shell: Shell, folder: Path, name: str | None, flags: dict[str, Any],
 
         show_dry_run(shell, plan, estimate)
     else:
-        with progress_listener(shell.quiet) as listener:
+        with progress_listener(shell.quiet) as listener, _told_how_to_go_on(shell, opened):
             outcome = run_ingest(request, opened, listener)
         from cli.render.ingests import show_ingest
 
@@ -105,3 +115,16 @@ def _ingest(shell: Shell, folder: Path, name: str | None, flags: dict[str, Any],
         show_ingest(shell, outcome)
     if plan.quarantined:
         shell.exit_code = INCOMPLETE
+
+
+@contextmanager
+def _told_how_to_go_on(shell: Shell, workspace: Workspace) -> Iterator[None]:
+    """Let the message after an interrupt say that what was learned so far is kept, where it is."""
+    begun = time.time()
+    try:
+        yield
+    except KeyboardInterrupt:
+        kept = workspace.checkpoint_file
+        if kept.exists() and kept.stat().st_mtime >= begun:
+            shell.kept = "nothing was published; the same command goes on where the training was"
+        raise

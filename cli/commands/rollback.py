@@ -26,9 +26,10 @@ def rollback(
     source file is touched.
     """
     with entered(context, workspace, as_json, quiet, debug) as shell:
+        from cli.housekeeping import run_rollback
         from cli.render.documents import rollback_document
         from cli.render.progress import progress_listener
-        from cli.wiring import open_workspace, run_rollback
+        from cli.wiring import open_workspace
 
         with progress_listener(shell.quiet) as listener:
             before, now = run_rollback(open_workspace(shell.folder), generation, listener)

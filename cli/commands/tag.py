@@ -27,9 +27,10 @@ def tag(
     A name that another generation has moves over.
     """
     with entered(context, workspace, as_json, quiet, debug) as shell:
+        from cli.housekeeping import run_tag, run_untag
         from cli.render.documents import tag_document
         from cli.render.progress import progress_listener
-        from cli.wiring import open_workspace, run_tag, run_untag
+        from cli.wiring import open_workspace
         from continual_dml.errors import SettingsError
 
         opened = open_workspace(shell.folder)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from continual_dml.errors import SettingsError
 from continual_dml.miners.triplets import Triplets
 from continual_dml.similarity import pair_masks
 
 
-class DistanceWeighted:
+class DistanceWeighted(nn.Module):
     """Draws one negative for each positive pair (anchor, positive), with weight 1/q(d) at distance d.
 
     ::
@@ -24,6 +24,7 @@ class DistanceWeighted:
 
     The draws come from a generator of its own on the CPU, seeded from torch's global one when the miner is
     made: after ``torch.manual_seed`` a run repeats itself, on every device, whatever else draws meanwhile.
+    The miner is a module so that a ``state_dict`` holds the generator's state.
 
     Source: Wu, Manmatha, Smola, Krähenbühl 2017, "Sampling Matters in Deep Embedding Learning"
     (arXiv 1706.07567), section 4; the two bounds are those of the authors' code.
@@ -38,6 +39,7 @@ class DistanceWeighted:
     """
 
     def __init__(self, dimension: int, nearest: float = 0.5, farthest: float = 1.4) -> None:
+        super().__init__()
         if dimension < 2:
             raise SettingsError(
                 f"distance-weighted miner: embeddings have {dimension} dimensions; a sphere needs 2 or more"
@@ -53,7 +55,7 @@ class DistanceWeighted:
         self._random = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
 
     @torch.no_grad()
-    def __call__(self, similarities: Tensor, labels: Tensor) -> Triplets:
+    def forward(self, similarities: Tensor, labels: Tensor) -> Triplets:
         """Return one triplet for each positive pair whose anchor has a negative in the batch.
 
         Args:
@@ -74,6 +76,14 @@ class DistanceWeighted:
         # torch.multinomial it takes a similarity that is not a number instead of failing on it.
         noise = -torch.empty(weights.shape).exponential_(generator=self._random).log()
         return Triplets(anchor, partner, (weights + noise.to(weights.device)).argmax(dim=1))
+
+    def get_extra_state(self) -> Tensor:
+        """Return the generator's state, for ``state_dict``."""
+        return self._random.get_state()
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Go on drawing as the generator did that ``state`` was taken from."""
+        self._random.set_state(state)
 
     def log_weights(self, similarities: Tensor, negative: Tensor) -> Tensor:
         """Return log 1/q(d) up to a constant, (B, B); minus infinity where nothing may be drawn.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -14,6 +15,7 @@ from continual_dml.embedding.precision import Compute
 from continual_dml.settings import SelfDistillationSettings
 
 FEWEST_PERIODS = 4
+_SNAPSHOT = "snapshot."
 
 
 class EarlierSelf:
@@ -91,6 +93,29 @@ class EarlierSelf:
             knobs.diffusion,
             knobs.diffusion_temperature,
             symmetric=knobs.symmetric,
+        )
+
+    def state(self) -> dict[str, Tensor]:
+        """Return what it remembers, by name."""
+        found = {"passed": torch.tensor(self._passed)}
+        if self._snapshot is not None:
+            found |= {f"{_SNAPSHOT}{name}": value for name, value in self._snapshot.state_dict().items()}
+        if self._writing is not None:
+            found["writing"] = self._writing
+        if self._reading is not None:
+            found["reading"] = self._reading
+        return found
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go back to what :meth:`state` returned."""
+        self._passed = int(state["passed"])
+        weights = {n[len(_SNAPSHOT) :]: value for n, value in state.items() if n.startswith(_SNAPSHOT)}
+        if weights:
+            self._snapshot = copy.deepcopy(self._model).requires_grad_(False)
+            self._snapshot.load_state_dict(weights)
+        device = self._compute.device
+        self._writing, self._reading = (
+            state[name].to(device) if name in state else None for name in ("writing", "reading")
         )
 
     def _renew(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -42,7 +42,7 @@ class ForwardPass:
         self._job = job
         self._losses = losses
         self._compute = compute
-        self._random = random
+        self.random = random
         self._hooks = hooks
         models = [member.model for member in job.members]
         self.peers = Peers(models, job.settings.cohort)
@@ -50,6 +50,21 @@ class ForwardPass:
         self._class_means = [
             _on_device(member.teachers.class_means, compute.device) for member in job.members
         ]
+
+    def state(self) -> dict[str, Tensor]:
+        """Return what peers and earlier selves know, by name."""
+        named = {f"peers.{name}": value for name, value in self.peers.state().items()}
+        for number, earlier in enumerate(self._selves):
+            if earlier is not None:
+                named |= {f"selves.{number}.{name}": value for name, value in earlier.state().items()}
+        return named
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go back to what :meth:`state` returned."""
+        self.peers.restore(_below(state, "peers."))
+        for number, earlier in enumerate(self._selves):
+            if earlier is not None:
+                earlier.restore(_below(state, f"selves.{number}."))
 
     def terms(self, step: int, images: PixelBatch) -> dict[str, Tensor]:
         """Return the terms by name of step ``step`` (from 0) on some images of the task.
@@ -90,7 +105,7 @@ class ForwardPass:
                     member.model.settings.image_side_pixels,
                     flip=job.settings.flip,
                     smallest_crop=job.settings.smallest_crop,
-                    random=self._random,
+                    random=self.random,
                     device=self._compute.device,
                 )
             )
@@ -148,6 +163,10 @@ class ForwardPass:
             len(job.images),
             self._compute,
         )
+
+
+def _below(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)}
 
 
 def _on_device(values: NDArray[np.float32] | None, device: torch.device) -> Tensor | None:

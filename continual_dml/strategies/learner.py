@@ -14,7 +14,7 @@ from continual_dml.embedding.embedder import Embedder, embedder_state, restore_e
 from continual_dml.embedding.extract import Extracted, extract_each, side_by_side
 from continual_dml.embedding.precision import Compute
 from continual_dml.pixels import JoinedRows
-from continual_dml.ports import ProgressListener
+from continual_dml.ports import Checkpoints, ProgressListener
 from continual_dml.records import LabelledImages
 from continual_dml.settings import Settings
 from continual_dml.strategies.averaging import averaged
@@ -61,12 +61,14 @@ class Learner:
             :func:`continual_dml.embedding.cohort.weights_of_member`), or None where there are none.
         compute: device and precision.
         listener: told of the progress.
+        checkpoints: where an interrupted training goes on from; None where none does.
     """
 
     settings: Settings
     pretrained: Mapping[str, NDArray[Any]] | None
     compute: Compute
     listener: ProgressListener
+    checkpoints: Checkpoints | None = None
 
     def learn(
         self,
@@ -143,7 +145,7 @@ class Learner:
     ) -> dict[str, float]:
         job = TrainingJob(name, members, images, recipe, self.settings.training, self._seed(task))
         self.listener.start(f"training on '{name}'", job.steps())
-        return train(job, self.compute, self.listener, hooks)
+        return train(job, self.compute, self.listener, hooks, self.checkpoints)
 
     def _members(
         self, embedders: Sequence[Embedder], state: LearnerState, before: Sequence[Extracted], recipe: Recipe

@@ -62,6 +62,19 @@ class Peers:
             tuple(taught[other] for other in range(len(taught)) if other != own) for own in range(len(taught))
         ]
 
+    def state(self) -> dict[str, Tensor]:
+        """Return the weights of the slow copies, by name."""
+        return {
+            f"{number}.{name}": value
+            for number, slow in enumerate(self._slow)
+            for name, value in slow.state_dict().items()
+        }
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go back to what :meth:`state` returned."""
+        for number, slow in enumerate(self._slow):
+            slow.load_state_dict({name: state[f"{number}.{name}"] for name in slow.state_dict()})
+
     @torch.no_grad()
     def follow(self) -> None:
         """Move the slow copies towards their members; call it after each update.

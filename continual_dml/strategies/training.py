@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import islice
 
 import numpy as np
 import torch
@@ -11,19 +12,31 @@ from torch import nn
 from continual_dml.embedding.precision import Compute
 from continual_dml.errors import NotFiniteLoss
 from continual_dml.losses import make_loss
-from continual_dml.ports import ProgressListener
+from continual_dml.ports import Checkpoints, ProgressListener
 from continual_dml.strategies.forward import ForwardPass
 from continual_dml.strategies.hooks import StepHooks
 from continual_dml.strategies.job import TrainingJob
 from continual_dml.strategies.optimiser import make_optimiser, make_schedule
 from continual_dml.strategies.prefetch import prefetched
 from continual_dml.strategies.sampling import balanced_batches
+from continual_dml.strategies.training_state import TrainingState
 
 
 def train(
-    job: TrainingJob, compute: Compute, listener: ProgressListener, hooks: StepHooks | None = None
+    job: TrainingJob,
+    compute: Compute,
+    listener: ProgressListener,
+    hooks: StepHooks | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> dict[str, float]:
     """Train all networks of ``job`` in place; return each loss term's mean over the last steps.
+
+    Args:
+        job: what is to be trained on what.
+        compute: device and precision.
+        listener: advanced by one per step.
+        hooks: called around each step.
+        checkpoints: where the run goes on from, and is kept from time to time; None where it is not.
 
     Raises:
         NotFiniteLoss: a loss became NaN or infinite.
@@ -31,11 +44,15 @@ def train(
     devices = [compute.device] if compute.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):  # losses and layers such as dropout draw from these
         torch.manual_seed(job.seed)
-        return _train(job, compute, listener, hooks or StepHooks())
+        return _train(job, compute, listener, hooks or StepHooks(), checkpoints)
 
 
 def _train(
-    job: TrainingJob, compute: Compute, listener: ProgressListener, hooks: StepHooks
+    job: TrainingJob,
+    compute: Compute,
+    listener: ProgressListener,
+    hooks: StepHooks,
+    checkpoints: Checkpoints | None,
 ) -> dict[str, float]:
     networks = [[network.to(compute.device).train() for network in member.networks] for member in job.members]
     losses = _losses(job, compute)
@@ -56,9 +73,11 @@ def _train(
     )
     hooks.before_training(job, optimiser, losses[0][0])
     forward = ForwardPass(job, losses, compute, of_views, hooks)
-    recent: list[dict[str, float]] = []
+    run = TrainingState(job, losses, optimiser, schedule, forward, compute.device)
+    first, recent = _begun(run, checkpoints, listener)
     pin = compute.device.type == "cuda"
-    for step, images in enumerate(prefetched(batches, job.images.pixels, pin=pin)):
+    ahead = prefetched(islice(batches, first, None), job.images.pixels, pin=pin)
+    for step, images in enumerate(ahead, start=first):
         terms = forward.terms(step, images)
         own = torch.stack(list(terms.values())).sum()
         loss = hooks.before_backward(own)
@@ -75,9 +94,26 @@ def _train(
         forward.peers.follow()
         recent = [*recent[-19:], values]
         listener.advance(1, f"loss {sum(values.values()):.3f}")
+        if checkpoints is not None and checkpoints.is_due(last=step + 1 == job.steps()):
+            problem = checkpoints.write(run.captured(step + 1, recent))
+            if problem is not None:
+                listener.note(f"an interruption would lose what is learned so far: {problem}")
         if not hooks.after_update():
             break
     return {name: float(np.mean([values.get(name, 0.0) for values in recent])) for name in recent[-1]}
+
+
+def _begun(
+    run: TrainingState, checkpoints: Checkpoints | None, listener: ProgressListener
+) -> tuple[int, list[dict[str, float]]]:
+    """Return the steps that an interrupted run has taken already, and its last values of the loss terms."""
+    kept = None if checkpoints is None else checkpoints.read()
+    if kept is None:
+        return 0, []
+    step, recent = run.restore(kept)
+    listener.note(f"goes on after {step} of {run.job.steps()} steps of an interrupted run")
+    listener.advance(step)
+    return step, recent
 
 
 def _losses(job: TrainingJob, compute: Compute) -> list[list[nn.Module]]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from continual_dml import __version__
 from continual_dml.embedding.extract import extract_each, side_by_side
 from continual_dml.embedding.precision import choose_compute
 from continual_dml.errors import CdmlError, SettingsError
@@ -40,7 +44,10 @@ from continual_dml.workflows.stopwatch import Stopwatch
 
 @dataclass(frozen=True, slots=True, eq=False)
 class IngestContext:
-    """All that an ingest works with besides the task itself."""
+    """All that an ingest works with besides the task itself.
+
+    ``restart``: begin anew, where an interrupted run of the same ingest could go on.
+    """
 
     store: Store
     reader: ImageReader
@@ -48,6 +55,7 @@ class IngestContext:
     refresh: str
     pretrained: Mapping[str, NDArray[Any]] | None
     listener: ProgressListener
+    restart: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -148,10 +156,27 @@ class _Ingest:
             state = LearnerState.from_artefacts(
                 {name: self.parent.read_tensors(f"{name}.safetensors") for name in names}
             )
-        learner = Learner(self.context.settings, self.context.pretrained, self.compute, self.context.listener)
+        context = self.context
+        checkpoints = context.store.checkpoints(self._key())
+        if context.restart:
+            checkpoints.remove()
+        learner = Learner(context.settings, context.pretrained, self.compute, context.listener, checkpoints)
         previous = self.parent.generation.generation_id if self.parent else 0
         with self.watch.stage("learn"):
             return learner.learn(self.plan.task.name, self._images(), state, previous)
+
+    def _key(self) -> str:
+        """Return a hash of all that decides the training: equal keys, equal runs."""
+        parent = self.parent.generation.manifest_sha256 if self.parent else None
+        records = self.plan.records(self.plan.gallery_rows)
+        decides = {
+            "parent": parent,
+            "settings": self.context.settings.as_dict(),
+            "compute": [str(self.compute.device), self.compute.bf16],
+            "versions": [__version__, torch.__version__],
+            "images": [[r.content_hash, self.category_ids[r.category]] for r in records],
+        }
+        return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 
     def _images(self) -> LabelledImages:
         labels = [self.category_ids[r.category] for r in self.plan.records(self.plan.gallery_rows)]

@@ -15,7 +15,7 @@ from tests.faults.scenarios import QUIET, Scenario
 from tests.faults.whole_ingest import ALL_SCENARIOS
 
 _IN_A_WORKSPACE = {"cdml.toml", "catalog.db", "catalog.db-wal", "catalog.db-shm", "LOCK", "gen", "leases",
-                   "queries", "initial-weights.safetensors"}  # fmt: skip
+                   "queries", "initial-weights.safetensors", "interrupted-training"}  # fmt: skip
 
 
 def violations(

@@ -1,0 +1,75 @@
+"""Generations as a whole: going back to one, naming one, removing old ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cli.wiring import tell_warnings
+
+if TYPE_CHECKING:
+    from continual_dml.ports import ProgressListener
+    from continual_dml.records import Generation
+    from storage.workspace import Workspace
+
+
+def run_rollback(
+    workspace: Workspace, wanted: str | None, listener: ProgressListener
+) -> tuple[Generation, Generation]:
+    """Make a generation live again: a number, a tag, or the parent of the live one; return before and now.
+
+    Raises:
+        UnknownChoice: no such generation or tag.
+        CatalogError: there is nothing to go back to, or its files are not kept any more.
+        GalleryError: its files are damaged; nothing changed.
+    """
+    from continual_dml.errors import CatalogError
+    from storage.store import WorkspaceStore
+
+    with WorkspaceStore(workspace) as store:
+        live = store.head()
+        if live is None:
+            raise CatalogError(f"{workspace.root} holds no task yet: there is nothing to go back to")
+        number = live.parent_id if wanted is None else store.resolve(wanted)
+        if number is None:
+            raise CatalogError(f"generation {live.generation_id} is the first: there is nothing before it")
+        now = store.rollback(number)
+        tell_warnings(store, listener)
+        return live, now
+
+
+def run_tag(workspace: Workspace, name: str, wanted: str | None, listener: ProgressListener) -> int:
+    """Name a generation (a number, a tag, or the live one) and return its number; raises as ``tag``."""
+    from continual_dml.errors import CatalogError
+    from storage.store import WorkspaceStore
+
+    with WorkspaceStore(workspace) as store:
+        tell_warnings(store, listener)
+        live = store.head()
+        if live is None:
+            raise CatalogError(f"{workspace.root} holds no task yet: there is nothing to tag")
+        number = live.generation_id if wanted is None else store.resolve(wanted)
+        store.tag(name, number)
+        return number
+
+
+def run_untag(workspace: Workspace, name: str, listener: ProgressListener) -> None:
+    """Take a tag away; raises as ``untag``."""
+    from storage.store import WorkspaceStore
+
+    with WorkspaceStore(workspace) as store:
+        tell_warnings(store, listener)
+        store.untag(name)
+
+
+def run_gc(workspace: Workspace, keep: int | None, listener: ProgressListener) -> tuple[list[int], int]:
+    """Remove what need not be kept; return the numbers of the removed generations and the bytes freed."""
+    from storage.generations import read_generations
+    from storage.store import WorkspaceStore
+    from storage.summary import bytes_below
+
+    before = {one.generation_id for one in read_generations(workspace) if one.kept}
+    size = bytes_below(workspace.root)
+    with WorkspaceStore(workspace, keep) as store:  # opening collects
+        tell_warnings(store, listener)
+    after = {one.generation_id for one in read_generations(workspace) if one.kept}
+    return sorted(before - after), max(0, size - bytes_below(workspace.root))
