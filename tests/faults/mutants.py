@@ -46,8 +46,8 @@ def _commit_before_rename() -> None:
     held: list[Callable[[], None]] = []
     PublishingDraft._make_durable = lambda self, manifest: held.append(lambda: make_durable(self, manifest))
 
-    def commit_first(database: object, generation: object, publication: object) -> None:
-        commit(database, generation, publication)
+    def commit_first(database: object, generation: object, *rest: object) -> None:
+        commit(database, generation, *rest)
         held.pop()()
 
     draft_module.publish.commit = commit_first
@@ -57,11 +57,11 @@ def _collect_before_commit() -> None:
     """Remove the old generation when the new one is about to go live."""
     commit = publish.commit
 
-    def collect_first(database: object, generation: object, publication: object) -> None:
+    def collect_first(database: object, generation: object, *rest: object) -> None:
         for path in Path(database.label.removeprefix("sqlite:///")).parent.glob("gen/0*"):
             if path.name != f"{generation.generation_id:08d}":
                 durable.remove_tree(path)
-        commit(database, generation, publication)
+        commit(database, generation, *rest)
 
     draft_module.publish.commit = collect_first
 
@@ -70,8 +70,8 @@ def _write_after_commit() -> None:
     """Write an artefact once more when the generation is live already."""
     commit = publish.commit
 
-    def write_again(database: object, generation: object, publication: object) -> None:
-        commit(database, generation, publication)
+    def write_again(database: object, generation: object, *rest: object) -> None:
+        commit(database, generation, *rest)
         root = Path(database.label.removeprefix("sqlite:///")).parent
         path = root / "gen" / f"{generation.generation_id:08d}" / "model.safetensors"
         content = path.read_bytes()
