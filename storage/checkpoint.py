@@ -77,8 +77,17 @@ class WorkspaceCheckpoint:
 
     def remove(self) -> None:
         """Keep nothing any more."""
-        durable.remove_file(self._path)
-        durable.remove_file(durable.beside_of(self._path))
+        discard(self._path)
 
     def _first_line(self, content: bytes) -> bytes:
         return f"{_FORMAT} {self._key} {sha256_of(content)}\n".encode()
+
+
+def discard(path: Path) -> None:
+    """Remove the state of whatever run, also a half-written one.
+
+    Raises:
+        WorkspaceError: the disk refuses.
+    """
+    durable.remove_file(path)
+    durable.remove_file(durable.beside_of(path))

@@ -22,7 +22,7 @@ from continual_dml.records import CatalogItem, Generation, TaskSummary
 from storage.artefacts import PublishedArtefacts
 from storage.catalog import history, publish, queries, schema
 from storage.catalog.engine import Database
-from storage.checkpoint import WorkspaceCheckpoint
+from storage.checkpoint import WorkspaceCheckpoint, discard
 from storage.draft import PublishingDraft
 from storage.failpoints import reach
 from storage.recovery import collect, recover
@@ -250,7 +250,7 @@ class WorkspaceStore:
     def _tidy(self) -> None:
         """Remove what the publication of a generation makes useless; never fails."""
         try:
-            self.checkpoints("").remove()
+            discard(self.workspace.checkpoint_file)
         except WorkspaceError as error:
             self.warnings.append(str(error))
         self._collect()

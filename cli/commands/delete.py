@@ -12,6 +12,7 @@ from cli.shell import INCOMPLETE, Shell, entered, print_error_line
 
 if TYPE_CHECKING:
     from cli.deletions import DeleteOutcome
+    from storage.workspace import Workspace
 
 _SHOWN_CATEGORIES = 10
 
@@ -62,7 +63,7 @@ def delete(
             if not (yes or _confirmed(shell, found)):
                 shell.note("nothing was deleted")
                 return
-            found = _delete(shell, found)
+            found = _delete(shell, opened, found)
         _show(shell, found)
 
 
@@ -77,13 +78,12 @@ def _confirmed(shell: Shell, found: DeleteOutcome) -> bool:
         raise KeyboardInterrupt from error
 
 
-def _delete(shell: Shell, found: DeleteOutcome) -> DeleteOutcome:
+def _delete(shell: Shell, workspace: Workspace, found: DeleteOutcome) -> DeleteOutcome:
     from cli.deletions import run_delete
     from cli.render.progress import progress_listener
-    from cli.wiring import open_workspace
 
     with progress_listener(shell.quiet) as listener:
-        done = run_delete(open_workspace(shell.folder), found, listener)
+        done = run_delete(workspace, found, listener)
     if done.purged and done.held:
         shell.exit_code = INCOMPLETE
         print_error_line(

@@ -44,13 +44,14 @@ def verify(
         from cli.wiring import open_workspace
         from storage.verification import verify as check
 
+        opened = open_workspace(shell.folder)
         with progress_listener(shell.quiet) as listener:
             if repair:
                 from cli.repairing import run_repair
 
-                for done in run_repair(open_workspace(shell.folder), listener):
+                for done in run_repair(opened, listener):
                     shell.note(f"repaired: {done}")
-            found = check(open_workspace(shell.folder), deep=deep, listener=listener)
+            found = check(opened, deep=deep, listener=listener)
         for problem in found.problems:
             print_error_line(f"error: {problem}")
         if found.problems:

@@ -13,6 +13,7 @@ from continual_dml.distillation.self_distillation import psd_target
 from continual_dml.embedding.embedder import Embedder
 from continual_dml.embedding.precision import Compute
 from continual_dml.settings import SelfDistillationSettings
+from continual_dml.strategies.named_state import below
 
 FEWEST_PERIODS = 4
 _SNAPSHOT = "snapshot."
@@ -109,7 +110,7 @@ class EarlierSelf:
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Go back to what :meth:`state` returned."""
         self._passed = int(state["passed"])
-        weights = {n[len(_SNAPSHOT) :]: value for n, value in state.items() if n.startswith(_SNAPSHOT)}
+        weights = below(state, _SNAPSHOT)
         if weights:
             self._snapshot = copy.deepcopy(self._model).requires_grad_(False)
             self._snapshot.load_state_dict(weights)

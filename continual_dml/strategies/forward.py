@@ -15,6 +15,7 @@ from continual_dml.strategies.earlier_self import EarlierSelf
 from continual_dml.strategies.hooks import StepHooks
 from continual_dml.strategies.job import TrainingJob
 from continual_dml.strategies.members import Member
+from continual_dml.strategies.named_state import below
 from continual_dml.strategies.objective import Batch, objective
 from continual_dml.strategies.peers import Peers
 from continual_dml.strategies.prefetch import PixelBatch
@@ -61,10 +62,10 @@ class ForwardPass:
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Go back to what :meth:`state` returned."""
-        self.peers.restore(_below(state, "peers."))
+        self.peers.restore(below(state, "peers."))
         for number, earlier in enumerate(self._selves):
             if earlier is not None:
-                earlier.restore(_below(state, f"selves.{number}."))
+                earlier.restore(below(state, f"selves.{number}."))
 
     def terms(self, step: int, images: PixelBatch) -> dict[str, Tensor]:
         """Return the terms by name of step ``step`` (from 0) on some images of the task.
@@ -163,10 +164,6 @@ class ForwardPass:
             len(job.images),
             self._compute,
         )
-
-
-def _below(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)}
 
 
 def _on_device(values: NDArray[np.float32] | None, device: torch.device) -> Tensor | None:

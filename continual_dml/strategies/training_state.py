@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from continual_dml.strategies.forward import ForwardPass
 from continual_dml.strategies.job import TrainingJob
+from continual_dml.strategies.named_state import below
 
 Arrays = dict[str, NDArray[Any]]
 _MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -63,12 +64,13 @@ class TrainingState:
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> tuple[int, list[dict[str, float]]]:
         """Go back to what :meth:`captured` returned; return its step and its recent values."""
+        tensors = {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}
         document = json.loads(bytes(arrays["document"]))
         step = int(document["step"])
         for name, module in self._modules():
-            module.load_state_dict(dict(_below(arrays, name)))
+            module.load_state_dict(below(tensors, f"{name}."))
         for number, parameter in enumerate(self._parameters()):
-            found = dict(_below(arrays, f"optimiser.{number}"))
+            found = below(tensors, f"optimiser.{number}.")
             if found:
                 self.optimiser.state[parameter] = {
                     key: _laid_out_as(parameter, value) if key in _MOMENTS else value
@@ -79,11 +81,11 @@ class TrainingState:
             self.optimiser.param_groups, self.schedule.base_lrs, self.schedule.lr_lambdas, strict=True
         ):
             group["lr"] = rate * share(step)
-        self.forward.restore(dict(_below(arrays, "forward")))
+        self.forward.restore(below(tensors, "forward."))
         self.forward.random.bit_generator.state = document["views"]
-        torch.set_rng_state(torch.from_numpy(np.array(arrays["random.torch"])))
+        torch.set_rng_state(tensors["random.torch"])
         if self.device.type == "cuda":
-            torch.cuda.set_rng_state(torch.from_numpy(np.array(arrays["random.cuda"])), self.device)
+            torch.cuda.set_rng_state(tensors["random.cuda"], self.device)
         return step, document["recent"]
 
     def _modules(self) -> Iterator[tuple[str, nn.Module]]:
@@ -100,12 +102,6 @@ class TrainingState:
 def _array(value: Tensor) -> NDArray[Any]:
     array: NDArray[Any] = value.detach().cpu().contiguous().numpy().copy()
     return array
-
-
-def _below(arrays: Mapping[str, NDArray[Any]], prefix: str) -> Iterator[tuple[str, Tensor]]:
-    for name, array in arrays.items():
-        if name.startswith(f"{prefix}."):
-            yield name[len(prefix) + 1 :], torch.from_numpy(np.array(array))
 
 
 def _laid_out_as(parameter: Tensor, value: Tensor) -> Tensor:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from contextlib import suppress
 
-from continual_dml.errors import CatalogError, CdmlError, UnknownItem
+from continual_dml.errors import CatalogError, UnknownItem
 from continual_dml.ports import Store
 from continual_dml.records import Deletion, Generation
+from continual_dml.workflows.drafting import drafting
 from continual_dml.workflows.rewrite_gallery import rewrite_gallery
 
 
@@ -42,12 +42,7 @@ def delete_items(item_ids: Collection[int], store: Store, *, purge: bool) -> Gen
             f"the tag '{tags[0]}' keeps a generation with these images: nothing was deleted; "
             f"take it away with `cdml tag --delete {tags[0]}`"
         )
-    draft = store.begin(f"deletion of {len(chosen)} images")
-    try:
+    with drafting(store, f"deletion of {len(chosen)} images") as draft:
         parent = store.open_generation(head)
         counts = rewrite_gallery(parent, draft, list(items.values()))
         return draft.publish_deletion(Deletion(chosen, counts, purge), parent.config)
-    except BaseException:  # an interrupt must clean up as well
-        with suppress(CdmlError):  # the first error is the one to tell
-            draft.abandon()
-        raise

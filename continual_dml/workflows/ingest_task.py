@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from continual_dml import __version__
 from continual_dml.embedding.extract import extract_each, side_by_side
 from continual_dml.embedding.precision import choose_compute
-from continual_dml.errors import CdmlError, SettingsError
+from continual_dml.errors import SettingsError
 from continual_dml.pixels import SelectedRows
 from continual_dml.ports import Artefacts, Draft, ImageReader, ProgressListener, Store
 from continual_dml.records import (
@@ -33,6 +32,7 @@ from continual_dml.reports import build_report
 from continual_dml.settings import Settings
 from continual_dml.strategies.learner import LearnedTask, Learner
 from continual_dml.strategies.state import LearnerState, group_names
+from continual_dml.workflows.drafting import drafting
 from continual_dml.workflows.embed_files import embed_files
 from continual_dml.workflows.evaluate import Labelled, measure_all
 from continual_dml.workflows.gallery_files import items_file, stored_parts, vectors_file
@@ -75,15 +75,8 @@ def ingest_task(plan: TaskPlan, context: IngestContext) -> IngestResult:
         CorruptIndex: a file of the live generation differs from its manifest.
         GalleryError: ``refresh`` is ``reembed`` and an earlier image is gone.
     """
-    draft = context.store.begin(plan.task.name)
-    try:
+    with drafting(context.store, plan.task.name) as draft:
         return _Ingest(plan, context, draft).run()
-    except BaseException:  # an interrupt must clean up as well
-        with suppress(
-            CdmlError
-        ):  # the first error is the one to tell; what stays is the next writer's to remove
-            draft.abandon()
-        raise
 
 
 class _Ingest:

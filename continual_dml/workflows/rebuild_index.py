@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
-from continual_dml.errors import CatalogError, CdmlError
+from continual_dml.errors import CatalogError
 from continual_dml.ports import Store
 from continual_dml.records import Deletion, Generation
+from continual_dml.workflows.drafting import drafting
 from continual_dml.workflows.rewrite_gallery import rewrite_gallery
 
 
@@ -20,12 +19,7 @@ def rebuild_index(store: Store) -> Generation:
     head = store.head()
     if head is None:
         raise CatalogError("no task is ingested yet: there is no index")
-    draft = store.begin("rebuilding the index")
-    try:
+    with drafting(store, "rebuilding the index") as draft:
         parent = store.open_generation(head)
         counts = rewrite_gallery(parent, draft, (), renew_index=True)
         return draft.publish_deletion(Deletion((), counts, purged=False), parent.config)
-    except BaseException:  # an interrupt must clean up as well
-        with suppress(CdmlError):  # the first error is the one to tell
-            draft.abandon()
-        raise

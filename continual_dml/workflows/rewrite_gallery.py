@@ -31,12 +31,12 @@ def rewrite_gallery(
     gone = np.array([item.item_id for item in removed], dtype=np.int64)
     before = list(stored_parts(parent, report))
     left = [_without(part, gone) for part in before]
-    written = {_REPORT}
-    for part, less in zip(before, left, strict=True):
-        if len(less.ids) < len(part.ids):
-            written |= {items_file(part.birth_generation), vectors_file(part.birth_generation)}
-            _write_part(draft, less)
-    if before and (len(written) > 1 or renew_index):
+    changed = [less for part, less in zip(before, left, strict=True) if len(less.ids) < len(part.ids)]
+    written = {name(part.birth_generation) for part in changed for name in (items_file, vectors_file)}
+    written.add(_REPORT)
+    for part in changed:
+        _write_part(draft, part)
+    if before and (changed or renew_index):
         written.add(parent.index_file)
         draft.write_index(
             np.concatenate([part.ids for part in left]), np.concatenate([part.vectors for part in left])
