@@ -17,7 +17,9 @@ from continual_dml.errors import CorruptIndex
 from storage.verified_files import ADVICE
 
 MAX_HEADER_BYTES = 1_000_000
-_VIEWED: Mapping[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "I64": np.dtype("<i8")}
+_VIEWED: Mapping[str, np.dtype[Any]] = {
+    "F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "I64": np.dtype("<i8"), "U8": np.dtype("u1"),
+}  # fmt: skip
 Content = bytes | mmap
 
 
@@ -42,7 +44,7 @@ def parse_tensors(content: bytes, where: str) -> dict[str, NDArray[Any]]:
 
 
 def view_tensors(content: Content, where: str) -> dict[str, NDArray[Any]]:
-    """Return the named float32 and int64 arrays of a document as they lie in ``content``, read-only.
+    """Return the named float and integer arrays of a document as they lie in ``content``, read-only.
 
     Raises:
         CorruptIndex: the header is larger than 1 MB, or it is no such document.

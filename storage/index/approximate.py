@@ -17,6 +17,16 @@ from storage.index.faiss_backed import FaissIndex
 _LEAST_PROBES = 8
 
 
+def cells_for(count: int) -> int:
+    """Return into how many cells ``count`` vectors go."""
+    return max(1, min(int(4 * math.sqrt(count)), count // 64))
+
+
+def probes_for(cells: int) -> int:
+    """Return how many of ``cells`` are looked at."""
+    return min(cells, max(_LEAST_PROBES, cells // 8))
+
+
 class HnswIndex(FaissIndex):
     """A graph of near neighbours: fast to ask, slow to build, more memory than the vectors."""
 
@@ -56,8 +66,9 @@ class IvfIndex(FaissIndex):
         import faiss
 
         count, dimension = vectors.shape
-        cells = max(1, min(int(4 * math.sqrt(count)), count // 64))
-        index = faiss.IndexIVFFlat(faiss.IndexFlatIP(dimension), dimension, cells, faiss.METRIC_INNER_PRODUCT)
+        index = faiss.IndexIVFFlat(
+            faiss.IndexFlatIP(dimension), dimension, cells_for(count), faiss.METRIC_INNER_PRODUCT
+        )
         index.cp.min_points_per_centroid = 1  # else faiss writes warnings of its own
         index.train(vectors if count else np.eye(1, dimension, dtype=np.float32))
         index.make_direct_map()
@@ -73,5 +84,4 @@ class IvfIndex(FaissIndex):
         import faiss
 
         inner: Any = faiss.downcast_index(self._index.index)
-        probes = min(inner.nlist, max(_LEAST_PROBES, inner.nlist // 8))
-        return faiss.SearchParametersIVF(nprobe=probes)  # type: ignore[call-arg]
+        return faiss.SearchParametersIVF(nprobe=probes_for(inner.nlist))  # type: ignore[call-arg]

@@ -15,6 +15,7 @@ from continual_dml.records import Neighbours
 from continual_dml.testing.vector_index_contract import CHECKS
 from storage.index import INDEXES
 from storage.index.recall import measured_recall
+from storage.tensor_files import render_tensors, view_tensors
 from storage.workspace_file import INDEX_KINDS
 
 
@@ -76,7 +77,7 @@ def test_every_index_that_a_user_can_choose_is_there_and_the_default_is_exact():
     assert INDEXES[INDEX_KINDS[0]].exact
 
 
-@pytest.mark.parametrize("name", ["hnsw", "ivf"])
+@pytest.mark.parametrize("name", ["hnsw", "ivf", "ivf-pq"])
 def test_an_approximate_index_misses_little_and_says_how_much(name):
     random = np.random.default_rng(0)
     centres = random.normal(size=(50, 16))
@@ -106,7 +107,7 @@ def test_recall_counts_what_is_missed():
     assert measured_recall(INDEXES["flat"].build(ids[:0], vectors[:0]), ids[:0], vectors[:0]) is None
 
 
-@pytest.mark.parametrize("name", ["flat", "faiss-flat"])
+@pytest.mark.parametrize("name", ["flat", "flat-f16", "faiss-flat"])
 @settings(max_examples=40, deadline=None)
 @given(items=st.integers(1, 40), k=st.integers(1, 50), seed=st.integers(0, 2**32 - 1))
 def test_a_fast_index_answers_as_the_exact_reference(name, items, k, seed):
@@ -118,3 +119,42 @@ def test_a_fast_index_answers_as_the_exact_reference(name, items, k, seed):
     slow = INDEXES["numpy-exact"].build(ids, vectors).search(queries, k)
     assert np.array_equal(fast.ids, slow.ids)
     assert np.array_equal(fast.similarities, slow.similarities)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    spread=st.sampled_from([1.0, 1e-2, 1e-3, 1e-4, 1e-6]),
+    k=st.integers(1, 30),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_sixteen_bits_choose_the_candidates_and_never_the_answer(spread, k, seed):
+    # The closer the vectors, the more of them are alike in 16 bits: all of those have to be compared again.
+    random = np.random.default_rng(seed)
+    vectors = random.normal(size=(1, 12)) + spread * random.normal(size=(400, 12))
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    ids, queries = np.arange(400, dtype=np.int64), vectors[::40]
+    found = INDEXES["flat-f16"].build(ids, vectors).search(queries, k)
+    true = vectors[::40].astype(np.float64) @ vectors.T.astype(np.float64)
+    best = -np.sort(-true, axis=1)[:, :k]
+    assert np.allclose(np.take_along_axis(true, found.ids, axis=1), best, rtol=0, atol=3e-7)
+    assert np.allclose(found.similarities, best, rtol=0, atol=3e-7)
+
+
+def test_a_query_far_from_unit_length_gets_the_exact_answer_in_two_steps_as_well():
+    random = np.random.default_rng(3)
+    vectors = random.normal(size=(1, 12)) + 1e-3 * random.normal(size=(500, 12))
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    ids = np.arange(500, dtype=np.int64)
+    queries = 1000 * random.normal(size=(5, 12)).astype(np.float32)
+    fast, slow = (
+        INDEXES[name].build(ids, vectors).search(queries, 20) for name in ("flat-f16", "numpy-exact")
+    )
+    assert np.allclose(fast.similarities, slow.similarities, rtol=1e-5)
+
+
+def test_product_codes_of_other_vectors_are_refused():
+    vectors = np.eye(4, dtype=np.float32)
+    kind, ids = INDEXES["ivf-pq"], np.arange(8, dtype=np.int64)
+    others = view_tensors(kind.build(ids, np.tile(vectors, (2, 1))).to_bytes(), "others")
+    with pytest.raises(CorruptIndex, match="codes"):
+        kind.from_bytes(render_tensors({"ids": ids[:4], "vectors": vectors, "codes": others["codes"]}))

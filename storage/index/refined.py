@@ -1,0 +1,138 @@
+"""Search in two steps: short codes choose candidates, and the vectors, in their file, settle the order.
+
+The codes are what a search reads through, so they decide its speed and its memory; of the vectors, which are
+mapped, only those of the candidates are read.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from continual_dml.errors import CorruptIndex, GalleryError
+from continual_dml.records import Neighbours
+from storage.index.checks import check_vectors
+from storage.index.exact_order import best_first
+from storage.index.flat import FlatIndex
+from storage.index.stored import StoredIndex
+from storage.tensor_files import Content, render_tensors, view_tensors
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class RefinedIndex(StoredIndex):
+    """Ids, vectors and codes side by side in one file; the subclass says what the codes are."""
+
+    file_name = "index.safetensors"
+    maps = True
+
+    def __init__(self, ids: NDArray[np.int64], vectors: NDArray[np.float32], codes: NDArray[Any]) -> None:
+        self._ids = ids
+        self._vectors = vectors
+        self._codes = codes
+        self._coarse = self._opened(codes, vectors)
+
+    @classmethod
+    @abstractmethod
+    def _encoded(cls, vectors: NDArray[np.float32]) -> NDArray[Any]:
+        """Return the codes of ``vectors`` (N, D) as an array to store."""
+
+    @classmethod
+    @abstractmethod
+    def _opened(cls, codes: NDArray[Any], vectors: NDArray[np.float32]) -> Any:  # noqa: ANN401
+        """Return the faiss index over the codes of ``vectors`` (N, D), whose ids are row numbers.
+
+        Raises:
+            GalleryError: they are not codes of so many vectors of this dimension.
+        """
+
+    @abstractmethod
+    def _nearest(
+        self, queries: NDArray[np.float32], fetched: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Return similarities and ids (Q, fetched) of the nearest items, best first."""
+
+    @classmethod
+    def build(cls, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> Self:
+        """Index unit ``vectors`` (N, D) under ``ids`` (N,)."""
+        check_vectors(ids, vectors)
+        kept = np.array(vectors, order="C")
+        return cls(ids.copy(), kept, cls._encoded(kept))
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Self:
+        """Open what :meth:`to_bytes` gave."""
+        return cls.from_buffer(content, proven=False)
+
+    @classmethod
+    def from_buffer(cls, content: Content, *, proven: bool) -> Self:
+        """Search in ``content``, which must not change any more; only the codes are read at once."""
+        tensors = view_tensors(content, cls.file_name)
+        try:
+            ids, vectors = tensors["ids"], tensors["vectors"]
+            if not proven:
+                check_vectors(ids, vectors)
+            return cls(ids, vectors, tensors["codes"])
+        except (KeyError, RuntimeError, AttributeError, ValueError, AssertionError, GalleryError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise CorruptIndex(f"{cls.file_name} is no index of this cdml: {reason}") from error
+
+    def to_bytes(self) -> bytes:
+        """Return ids, vectors and codes as one safetensors document."""
+        return render_tensors({"ids": self._ids, "vectors": self._vectors, "codes": self._codes})
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+        return int(self._vectors.shape[1])
+
+    @property
+    def ids(self) -> NDArray[np.int64]:
+        """All ids (N,), in the order of insertion."""
+        return self._ids
+
+    def among(self, ids: NDArray[np.int64]) -> FlatIndex:
+        """Return an exact index of those of its items that are among ``ids`` (n,), in any order."""
+        rows = np.flatnonzero(np.isin(self._ids, ids))
+        return FlatIndex(self._ids[rows], self._vectors[rows])
+
+    def search(self, queries: NDArray[np.float32], k: int) -> Neighbours:
+        """Return ``min(k, len(self))`` items per query (Q, D), best first, the smaller id on ties."""
+        return best_first(self._nearest, queries, self.dimension, k, len(self))
+
+    def _candidates(
+        self,
+        queries: NDArray[np.float32],
+        fetched: int,
+        width: int,
+        parameters: Any = None,  # noqa: ANN401 - faiss has no types
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]:
+        """Return the best of the ``width`` items with the most similar codes.
+
+        Returns:
+            Their similarities and rows (Q, fetched), best first, row -1 where too few were found; and the
+            least similarity (Q,) that a code among the ``width`` had.
+        """
+        search = getattr(self._coarse, "search_numpy", self._coarse.search)  # see FaissIndex
+        to_codes, rows = search(queries, width, params=parameters)
+        if rows.max(initial=-1) >= len(self):
+            raise CorruptIndex(f"{self.file_name} names rows that it does not have: run `cdml verify`")
+        similarities = self._similarities(queries, rows)
+        order = np.argsort(-similarities, axis=1, kind="stable")[:, :fetched]
+        least: NDArray[np.float32] = to_codes[:, -1]
+        return np.take_along_axis(similarities, order, axis=1), np.take_along_axis(rows, order, axis=1), least
+
+    def _similarities(self, queries: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return inner products (Q, n) with the vectors in ``rows`` (Q, n); -inf for row -1.
+
+        Each is computed by itself, so that equal vectors get equal similarities.
+        """
+        similarities = np.empty(rows.shape, dtype=np.float32)
+        for query, chosen, found in zip(queries, rows, similarities, strict=True):
+            np.einsum("nd,d->n", self._vectors[chosen], query, out=found)
+        similarities[rows < 0] = -np.inf
+        return similarities
