@@ -112,8 +112,8 @@ class Artefacts(Protocol):
         """The generation that these files belong to."""
 
     @property
-    def index_file(self) -> str:
-        """Name of the file that the search index is in."""
+    def index_files(self) -> Sequence[str]:
+        """Names of the files that the search index is in."""
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -147,8 +147,13 @@ class Draft(Protocol):
     def write_json(self, name: str, document: object) -> None:
         """Write a JSON file and make it durable."""
 
-    def write_index(self, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
-        """Build and write the search index over ``vectors`` (N, D) with ``ids`` (N,)."""
+    def write_index(
+        self, ids: NDArray[np.int64], vectors: NDArray[np.float32], *, thin: bool = False
+    ) -> None:
+        """Write the search index over ``vectors`` (N, D) with ``ids`` (N,).
+
+        ``thin``: the parent's index holds these very vectors, and others that may stay in its file.
+        """
 
     def inherit(self, name: str) -> None:
         """Take an unchanged file over from the parent generation without copying it."""

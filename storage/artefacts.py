@@ -79,9 +79,10 @@ class PublishedArtefacts:
         return self._manifest
 
     @property
-    def index_file(self) -> str:
-        """Name of the file that the search index is in."""
-        return self._manifest.index.file
+    def index_files(self) -> Sequence[str]:
+        """Names of the files that the search index is in."""
+        entry = self._manifest.index
+        return [entry.file] if entry.removed_file is None else [entry.file, entry.removed_file]
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -117,10 +118,22 @@ class PublishedArtefacts:
         kind = INDEXES.get(entry.kind)
         if kind is None:
             raise CorruptIndex(f"{self._directory} has an index of unknown kind '{entry.kind}': {ADVICE}")
-        index = self._mapped_index(kind, entry.file, afresh=afresh)
+        index: StoredIndex | None = self._mapped_index(kind, entry.file, afresh=afresh)
+        if index is not None and entry.removed_file is not None:
+            index = index.without(self._removed(entry.removed_file))
+        if index is None:
+            raise CorruptIndex(
+                f"{self._directory} leaves items out of an index of kind '{entry.kind}': {ADVICE}"
+            )
         if (index.dimension, len(index)) != (entry.dimension, entry.items):
             raise CorruptIndex(f"the index in {self._directory} differs from its manifest: {ADVICE}")
         return index
+
+    def _removed(self, name: str) -> NDArray[Any]:
+        try:
+            return self.read_tensors(name)["ids"]
+        except KeyError as error:
+            raise CorruptIndex(f"{self.path(name)} lists no ids: {ADVICE}") from error
 
     def _mapped_index(self, kind: type[StoredIndex], name: str, *, afresh: bool) -> StoredIndex:
         if not kind.maps:

@@ -24,19 +24,17 @@ from continual_dml.records import (
     Publication,
     Role,
 )
-from storage import durable, query_copies
+from storage import durable, index_files, query_copies
 from storage.artefacts import PublishedArtefacts
 from storage.catalog import publish, queries
 from storage.catalog.engine import Database
 from storage.catalog.publish import Reservation
 from storage.durable import FileEntry
 from storage.failpoints import reach
-from storage.index import INDEXES
-from storage.index.recall import measured_recall
 from storage.json_files import render_json
 from storage.library_versions import library_versions
 from storage.manifest import MANIFEST_NAME, IndexEntry, Manifest, check_name
-from storage.self_test import Sample, hash_of_ids, run_self_test, sample_of
+from storage.self_test import Sample, run_self_test, sample_of
 from storage.tensor_files import render_tensors
 from storage.verified_files import sha256_of
 from storage.workspace import Workspace
@@ -89,20 +87,29 @@ class PublishingDraft:
         """Write a JSON file and make it durable; numbers that are not finite become null. Raises as above."""
         self._write(name, render_json(document))
 
-    def write_index(self, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
-        """Build and write the search index over unit ``vectors`` (N, D) with ``ids`` (N,).
+    def write_index(
+        self, ids: NDArray[np.int64], vectors: NDArray[np.float32], *, thin: bool = False
+    ) -> None:
+        """Write the search index over unit ``vectors`` (N, D) with ``ids`` (N,).
+
+        Args:
+            ids: of the items.
+            vectors: theirs.
+            thin: the parent's index holds these very vectors, and others that may stay in its file.
 
         Raises:
             GalleryError: ids occur twice, or a vector is not finite or not of unit length.
             WorkspaceError: it was written before, or the disk refuses.
         """
         kind = self._workspace.index_kind
-        index = INDEXES[kind].build(ids, vectors)
-        self._write(index.file_name, index.to_bytes())
-        self._index = IndexEntry(
-            kind, index.file_name, index.dimension, len(index), hash_of_ids(index.ids),
-            recall_at_10=None if index.exact else measured_recall(index, ids, vectors),
-        )  # fmt: skip
+        files = index_files.thinned(self._parent_artefacts(), kind, ids, vectors) if thin else None
+        if files is None:
+            files = index_files.built(kind, ids, vectors)
+        for name in files.inherited:
+            self.inherit(name)
+        for name, content in files.written.items():
+            self._write(name, content)
+        self._index = files.entry
         self._sample = sample_of(ids, vectors)
 
     def inherit(self, name: str) -> None:
@@ -141,7 +148,7 @@ class PublishingDraft:
             CatalogError: the catalogue refuses.
         """
         self._require_open()
-        self._check_names(publication)
+        publish.check_names(self._database, self._reservation.base, publication.new_categories.values())
         new = [item.item_id for item in publication.items if item.role is Role.GALLERY]
         return self._go_live(
             self.task_id,
@@ -260,18 +267,6 @@ class PublishingDraft:
                 "stays live"
             ) from error
         reach("self-tested")
-
-    def _check_names(self, publication: Publication) -> None:
-        base = self._reservation.base
-        taken: Mapping[str, int] = {}
-        if base is not None:
-            with self._database.transaction() as connection:
-                taken = queries.category_ids(connection, base.generation_id)
-        for name in publication.new_categories.values():
-            if publish.storable(name) != name:
-                raise CatalogError(f"the category name {name!a} is no valid text: rename its folder")
-            if name in taken:
-                raise CatalogError(f"the category '{name}' is catalogued already: nothing was published")
 
     def _parent_gallery(self) -> list[int]:
         base = self._reservation.base

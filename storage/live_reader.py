@@ -165,8 +165,7 @@ class LiveReader:
             with database.transaction() as connection:
                 gallery = queries.gallery_ids(connection, number)
                 parts = queries.parts(connection, number)
-            run_self_test(reader.artefacts, gallery, parts, None)
-            snapshot = Snapshot(reader, reader.index())
+            snapshot = Snapshot(reader, run_self_test(reader.artefacts, gallery, parts, None))
             resources.pop_all()
         return snapshot
 

@@ -23,6 +23,7 @@ class IndexEntry:
     """The search index: which kind in which file, and the ``items`` unit vectors that it holds.
 
     ``recall_at_10``: which share of the ten best items it found when it was built, None where it always does.
+    ``removed_file``: the file with the ids that ``file`` holds and that are gone, None where all are there.
     """
 
     kind: str
@@ -33,6 +34,7 @@ class IndexEntry:
     dtype: str = "float32"
     metric: str = "inner-product"
     recall_at_10: float | None = None
+    removed_file: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ def run_self_test(
     gallery_ids: Sequence[int],
     parts: Sequence[PartCount],
     sample: Sample | None,
-) -> None:
+) -> StoredIndex:
     """Accept the files of a generation that is about to go live, for the first time or again.
 
     Args:
@@ -53,6 +53,9 @@ def run_self_test(
         gallery_ids: every gallery item that the catalogue will show.
         parts: what the catalogue will say about their vectors.
         sample: vectors that must find themselves; None where none were just given to the index.
+
+    Returns:
+        Its index, opened on the way.
 
     Raises:
         SelfTestFailed: something does not agree; the message says what, for the caller to say what follows.
@@ -75,6 +78,7 @@ def run_self_test(
             _check_finite(name, artefacts.read_tensors(name))
         elif name != artefacts.manifest.index.file:
             artefacts.read_bytes(name)
+    return index
 
 
 def _find_themselves(index: StoredIndex, sample: Sample, misses: int) -> None:

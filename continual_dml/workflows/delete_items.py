@@ -44,5 +44,5 @@ def delete_items(item_ids: Collection[int], store: Store, *, purge: bool) -> Gen
         )
     with drafting(store, f"deletion of {len(chosen)} images") as draft:
         parent = store.open_generation(head)
-        counts = rewrite_gallery(parent, draft, list(items.values()))
+        counts = rewrite_gallery(parent, draft, list(items.values()), renew_index=purge)
         return draft.publish_deletion(Deletion(chosen, counts, purge), parent.config)

@@ -17,7 +17,7 @@ _REPORT = "report.json"
 
 
 def rewrite_gallery(
-    parent: Artefacts, draft: Draft, removed: Sequence[CatalogItem], *, renew_index: bool = False
+    parent: Artefacts, draft: Draft, removed: Sequence[CatalogItem], *, renew_index: bool
 ) -> list[PartCount]:
     """Write what differs from the parent, take over all else, and count what is left.
 
@@ -25,7 +25,8 @@ def rewrite_gallery(
         parent: the live generation's files.
         draft: of the next generation.
         removed: images that it will be without, gallery and queries.
-        renew_index: build the index anew whether or not something is removed from it.
+        renew_index: build the index anew whether or not something is removed from it, so that its files hold
+            nothing but what is left.
     """
     report = parent.read_json(_REPORT)
     gone = np.array([item.item_id for item in removed], dtype=np.int64)
@@ -37,9 +38,11 @@ def rewrite_gallery(
     for part in changed:
         _write_part(draft, part)
     if before and (changed or renew_index):
-        written.add(parent.index_file)
+        written.update(parent.index_files)
         draft.write_index(
-            np.concatenate([part.ids for part in left]), np.concatenate([part.vectors for part in left])
+            np.concatenate([part.ids for part in left]),
+            np.concatenate([part.vectors for part in left]),
+            thin=not renew_index,
         )
     for name in parent.names():
         if name not in written:

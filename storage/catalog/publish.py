@@ -6,7 +6,7 @@ A crash before T3 leaves the old generation live and rows that nobody sees; :fun
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from itertools import islice
@@ -74,6 +74,23 @@ def reserve(database: Database, task_name: str) -> Reservation:
             )
         )
     return reservation
+
+
+def check_names(database: Database, base: Generation | None, names: Iterable[str]) -> None:
+    """Accept ``names`` of new categories.
+
+    Raises:
+        CatalogError: one is no text that every database takes, or ``base`` sees a category of that name.
+    """
+    taken: Collection[str] = ()
+    if base is not None:
+        with database.transaction() as connection:
+            taken = queries.category_ids(connection, base.generation_id)
+    for name in names:
+        if storable(name) != name:
+            raise CatalogError(f"the category name {name!a} is no valid text: rename its folder")
+        if name in taken:
+            raise CatalogError(f"the category '{name}' is catalogued already: nothing was published")
 
 
 def insert_rows(database: Database, reservation: Reservation, publication: Publication) -> None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from storage.index.faiss_backed import FaissIndex
 
 _LEAST_PROBES = 8
+_NOTHING: NDArray[np.int64] = np.empty(0, dtype=np.int64)
 
 
 def cells_for(count: int) -> int:
@@ -34,6 +35,18 @@ class HnswIndex(FaissIndex):
 
     _LINKS, _BUILD_WIDTH, _LEAST_WIDTH = 32, 200, 128
 
+    def __init__(
+        self,
+        index: Any,  # noqa: ANN401 - faiss has no types
+        ids: NDArray[np.int64],
+        removed: NDArray[np.int64] = _NOTHING,
+    ) -> None:
+        super().__init__(index, ids)
+        self._removed = removed
+        self._rows = np.flatnonzero(~np.isin(ids, removed))
+        self._left = ids[self._rows]
+        self._selected = _all_but(removed) if len(removed) else None
+
     @classmethod
     def _made(cls, vectors: NDArray[np.float32]) -> Any:  # noqa: ANN401
         import faiss
@@ -51,9 +64,29 @@ class HnswIndex(FaissIndex):
     def _parameters(self, k: int) -> Any:  # noqa: ANN401
         import faiss
 
-        return faiss.SearchParametersHNSW(  # type: ignore[attr-defined]
-            efSearch=max(self._LEAST_WIDTH, 2 * k)
-        )
+        parameters: Any = faiss.SearchParametersHNSW()  # type: ignore[attr-defined]
+        parameters.efSearch = max(self._LEAST_WIDTH, 2 * k)
+        if self._selected is not None:
+            parameters.sel = self._selected
+        return parameters
+
+    @property
+    def ids(self) -> NDArray[np.int64]:
+        """Ids (N,) of what is left, in the order of insertion."""
+        return self._left
+
+    @property
+    def removed(self) -> NDArray[np.int64]:
+        """Ids (n,), ascending, that the graph holds and leaves out: walked through, never answered with."""
+        return self._removed
+
+    def without(self, ids: NDArray[np.int64]) -> HnswIndex:
+        """Return an index that leaves out ``ids`` (n,) as well, over the same graph."""
+        gone = np.intersect1d(self._ids, np.concatenate([self._removed, ids]))
+        return type(self)(self._index, self._ids, gone)
+
+    def _vectors(self) -> NDArray[np.float32]:
+        return super()._vectors()[self._rows]
 
 
 class IvfIndex(FaissIndex):
@@ -85,3 +118,10 @@ class IvfIndex(FaissIndex):
 
         inner: Any = faiss.downcast_index(self._index.index)
         return faiss.SearchParametersIVF(nprobe=probes_for(inner.nlist))  # type: ignore[call-arg]
+
+
+def _all_but(ids: NDArray[np.int64]) -> Any:  # noqa: ANN401
+    """Return what tells faiss to answer with any item but ``ids`` (n,)."""
+    import faiss
+
+    return faiss.IDSelectorNot(faiss.IDSelectorBatch(np.ascontiguousarray(ids)))

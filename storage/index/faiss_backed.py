@@ -93,8 +93,8 @@ class FaissIndex(StoredIndex):
 
     def among(self, ids: NDArray[np.int64]) -> FlatIndex:
         """Return an exact index of those of its items that are among ``ids`` (n,), in any order."""
-        rows = np.flatnonzero(np.isin(self._ids, ids))
-        return FlatIndex(self._ids[rows], self._vectors()[rows])
+        rows = np.flatnonzero(np.isin(self.ids, ids))
+        return FlatIndex(self.ids[rows], self._vectors()[rows])
 
     def search(self, queries: NDArray[np.float32], k: int) -> Neighbours:
         """Return ``min(k, len(self))`` items per query (Q, D), best first, the smaller id on ties."""
@@ -109,11 +109,12 @@ class FaissIndex(StoredIndex):
         similarities, ids = search(queries, fetched, params=self._parameters(fetched))
         short = (ids < 0).any(axis=1)  # faiss found fewer than there are
         if short.any():
-            exact = FlatIndex(self._ids, self._vectors()).search(queries[short], fetched)
+            exact = FlatIndex(self.ids, self._vectors()).search(queries[short], fetched)
             similarities[short], ids[short] = exact.similarities, exact.ids
         return similarities, ids
 
     def _vectors(self) -> NDArray[np.float32]:
+        """Return the vectors (N, D) that :attr:`ids` names."""
         inner = self._index.index
         vectors: NDArray[np.float32] = np.asarray(inner.reconstruct_n(0, inner.ntotal), dtype=np.float32)
         return vectors.reshape(-1, self.dimension)

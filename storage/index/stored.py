@@ -67,6 +67,20 @@ class StoredIndex(ABC):
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def removed(self) -> NDArray[np.int64]:
+        """Ids (n,), ascending, that the index holds and leaves out."""
+        return np.empty(0, dtype=np.int64)
+
+    def without(self, ids: NDArray[np.int64]) -> StoredIndex | None:
+        """Return an index that leaves out those of its items that are among ``ids`` (n,), in the same file.
+
+        Returns:
+            None where the kind has to be built anew instead.
+        """
+        del ids
+        return None
+
     @abstractmethod
     def among(self, ids: NDArray[np.int64]) -> StoredIndex:
         """Return an index of those of its items that are among ``ids`` (n,), in any order."""

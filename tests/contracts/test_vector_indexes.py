@@ -48,6 +48,30 @@ for kind in INDEXES.values():
 
 
 @pytest.mark.parametrize("name", sorted(INDEXES))
+def test_an_index_that_can_leave_items_out_answers_as_one_that_never_held_them(name):
+    random = np.random.default_rng(4)
+    ids, vectors = random.permutation(500)[:90].astype(np.int64), random.normal(size=(90, 4))
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    whole = INDEXES[name].build(ids, vectors)
+    first = whole.without(ids[:5])
+    if first is None:
+        assert name != "hnsw"
+        return
+    thinned = first.without(np.append(ids[3:60:2], 1000))  # some are gone already, and nothing has that id
+    left = np.setdiff1d(np.arange(90), [*range(5), *range(3, 60, 2)])
+    plain = INDEXES[name].build(ids[left], vectors[left])
+    assert np.array_equal(thinned.ids, ids[left])
+    assert np.array_equal(thinned.removed, np.setdiff1d(ids, ids[left]))
+    for few in (1, 7, 100):
+        assert np.array_equal(thinned.search(vectors, few).ids, plain.search(vectors, few).ids)
+    among = ids[::3]
+    assert np.array_equal(
+        thinned.among(among).search(vectors, 5).ids, plain.among(among).search(vectors, 5).ids
+    )
+    assert len(whole) == 90
+
+
+@pytest.mark.parametrize("name", sorted(INDEXES))
 def test_bytes_that_are_no_index_are_refused(name):
     kind = INDEXES[name]
     for content in (b"", b"IxF2", b"\x00" * 64, b"x" * 1000):

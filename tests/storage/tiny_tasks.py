@@ -110,10 +110,10 @@ def delete_images(store: WorkspaceStore, item_ids: Sequence[int], *, purge: bool
     draft = store.begin("deletion")
     try:
         for name in parent.names():
-            if name != parent.index_file:
+            if name not in parent.index_files:
                 draft.inherit(name)
         ids = np.setdiff1d(parent.open_index().ids, item_ids)
-        draft.write_index(ids, on_circle(ids))
+        draft.write_index(ids, on_circle(ids), thin=not purge)
         parts = [PartCount(head.generation_id, VectorState.PROJECTED, len(ids))] if len(ids) else []
         return draft.publish_deletion(Deletion(item_ids, parts, purge), parent.config)
     except CdmlError:
