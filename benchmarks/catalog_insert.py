@@ -21,9 +21,10 @@ from sqlalchemy.orm import Session
 from benchmarks.documents import append_result
 from cli.machine import environment
 from continual_dml.records import NewItem, Publication, Role
-from storage.catalog import publish, schema
+from storage.catalog import publish, rows, schema
 from storage.catalog.engine import Database
-from storage.catalog.publish import ROWS_PER_TRANSACTION, Reservation
+from storage.catalog.publish import Reservation
+from storage.catalog.rows import ROWS_PER_TRANSACTION
 from storage.catalog.tables import Base, Category, Item, Task
 
 RESULTS = Path("benchmarks/results/catalog_insert.jsonl")
@@ -47,7 +48,9 @@ def publication(items: int) -> Publication:
 
 def ours(database: Database, reservation: Reservation, found: Publication) -> None:
     """Insert as an ingest does."""
-    publish.insert_rows(database, reservation, found)
+    rows.insert_in_chunks(
+        database, rows.of_publication(reservation.generation_id, reservation.task_id, found)
+    )
 
 
 def add_all(database: Database, reservation: Reservation, found: Publication) -> None:

@@ -17,13 +17,22 @@ def run_repair(workspace: Workspace, listener: ProgressListener) -> list[str]:
 
     Raises:
         WorkspaceLocked: another writer is at work.
-        CatalogError: the catalogue cannot answer; a backup brings it back.
+        CatalogError: the catalogue cannot be built again; a backup brings it back.
     """
+    from storage.rebuild_catalogue import rebuild_catalogue, what_is_wrong
     from storage.repair import restore_query_copies
     from storage.store import WorkspaceStore
 
+    done = []
+    reason = what_is_wrong(workspace)
+    if reason is not None:
+        live = rebuild_catalogue(workspace)
+        done.append(
+            f"the catalogue was {reason} and is built again from what lies beside the generations"
+            + ("" if live is None else f"; generation {live.generation_id} is live")
+        )
     with WorkspaceStore(workspace) as store:
-        done = [f"{path} copied again" for path in restore_query_copies(store)]
+        done += [f"{path} copied again" for path in restore_query_copies(store)]
         done += _repaired_index(store, listener)
         tell_warnings(store, listener)
     return done

@@ -120,7 +120,7 @@ class Artefacts(Protocol):
         """The settings recorded when the generation was built."""
 
     def names(self) -> Sequence[str]:
-        """Names of all files."""
+        """Names of all files that a draft writes; what the store adds by itself is not among them."""
 
     def read_tensors(self, name: str) -> dict[str, NDArray[Any]]:
         """Return the named arrays of a safetensors file.

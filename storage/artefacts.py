@@ -16,10 +16,16 @@ from continual_dml.records import Generation
 from storage.durable import FileEntry
 from storage.index import INDEXES
 from storage.index.stored import StoredIndex
-from storage.manifest import Manifest, read_manifest
+from storage.manifest import MANIFEST_NAME, Manifest, is_catalogue_name
 from storage.proven_files import remember
 from storage.tensor_files import parse_tensors
-from storage.verified_files import ADVICE, map_verified, open_published, read_verified
+from storage.verified_files import (
+    ADVICE,
+    map_verified,
+    open_published,
+    read_published,
+    read_verified,
+)
 
 
 class PublishedArtefacts:
@@ -28,10 +34,15 @@ class PublishedArtefacts:
     Args:
         directory: where the files lie.
         generation: what the catalogue says.
-        manifest: what the verified manifest says.
+        content: its manifest, verified.
+
+    Raises:
+        CorruptIndex: the manifest is none that this cdml wrote.
     """
 
-    def __init__(self, directory: Path, generation: Generation, manifest: Manifest) -> None:
+    def __init__(self, directory: Path, generation: Generation, content: bytes) -> None:
+        manifest = Manifest.from_bytes(content, str(directory / MANIFEST_NAME))
+        self.manifest_bytes = content
         self._directory = directory
         self._generation = generation
         self._manifest = manifest
@@ -45,10 +56,13 @@ class PublishedArtefacts:
             CorruptIndex: the manifest differs, or speaks of another generation.
             FileNotFoundError: the directory is gone.
         """
-        manifest = read_manifest(directory, generation.manifest_sha256)
-        if (manifest.generation_id, manifest.parent_id) != (generation.generation_id, generation.parent_id):
+        opened = cls(
+            directory, generation, read_published(directory / MANIFEST_NAME, None, generation.manifest_sha256)
+        )
+        found = opened.manifest
+        if (found.generation_id, found.parent_id) != (generation.generation_id, generation.parent_id):
             raise CorruptIndex(f"{directory} holds the manifest of another generation: {ADVICE}")
-        return cls(directory, generation, manifest)
+        return opened
 
     def pin(self) -> None:
         """Keep all files open, so that they stay readable when the directory is removed meanwhile.
@@ -90,6 +104,10 @@ class PublishedArtefacts:
         return self._manifest.config
 
     def names(self) -> Sequence[str]:
+        """Names of all files that a draft writes; what the store adds by itself is not among them."""
+        return [name for name in self.all_names() if not is_catalogue_name(name)]
+
+    def all_names(self) -> Sequence[str]:
         """Names of all files."""
         return sorted(self._manifest.files)
 

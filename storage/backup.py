@@ -147,7 +147,7 @@ def _held_open(
 
 
 def _archive(workspace: Workspace, content: _Content, listener: ProgressListener) -> Iterator[bytes]:
-    total = sum(len(one.names()) + 1 for one in content.generations) + len(content.hashes) + 3
+    total = sum(len(one.all_names()) + 1 for one in content.generations) + len(content.hashes) + 3
     listener.start("backing up", total)
     written: dict[str, FileEntry] = {}
     for name, data in _files(workspace, content):
@@ -171,8 +171,8 @@ def _files(workspace: Workspace, content: _Content) -> Iterator[tuple[str, bytes
         yield workspace.initial_weights_file.name, weights
     for artefacts in content.generations:
         folder = f"gen/{workspace.generation_dir(artefacts.generation.generation_id).name}"
-        yield f"{folder}/{MANIFEST_NAME}", artefacts.manifest.to_bytes()
-        for name in artefacts.names():
+        yield f"{folder}/{MANIFEST_NAME}", artefacts.manifest_bytes
+        for name in artefacts.all_names():
             yield f"{folder}/{name}", artefacts.read_bytes(name)
     for content_hash in content.hashes:
         path = workspace.query_copy(content_hash)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -11,10 +12,12 @@ from typing import Any
 
 from continual_dml.errors import CorruptIndex
 from storage.durable import FileEntry
-from storage.verified_files import ADVICE, read_published
+from storage.verified_files import ADVICE, open_published, read_published, sha256_of
 
 MANIFEST_NAME = "MANIFEST.json"
 FORMAT_VERSION = 1
+_MOST_BYTES = 64 << 20
+_CATALOGUE_NAME = re.compile(r"catalogue-\d{8,}\.jsonl")
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
@@ -54,7 +57,7 @@ class Manifest:
     def to_bytes(self) -> bytes:
         """Return the canonical JSON text: the same manifest gives the same bytes."""
         document = {"format_version": FORMAT_VERSION, **asdict(self)}
-        return (json.dumps(document, sort_keys=True, indent=1, allow_nan=False) + "\n").encode("utf-8")
+        return _text({**document, "checksum": _checksum(document)})
 
     @classmethod
     def from_bytes(cls, content: bytes, where: str) -> Manifest:
@@ -65,6 +68,7 @@ class Manifest:
         """
         try:
             document = json.loads(content)
+            document.pop("checksum", None)
             if document.pop("format_version") != FORMAT_VERSION:
                 raise ValueError("another format version")
             document["index"] = IndexEntry(**document["index"])
@@ -76,6 +80,16 @@ class Manifest:
             raise CorruptIndex(f"{where} is no manifest of this cdml ({error}): {ADVICE}") from error
 
 
+def catalogue_name(generation_id: int) -> str:
+    """Name of the file with the catalogue's rows that a generation brought."""
+    return f"catalogue-{generation_id:08d}.jsonl"
+
+
+def is_catalogue_name(name: str) -> bool:
+    """Say whether a file of a generation holds rows of the catalogue."""
+    return _CATALOGUE_NAME.fullmatch(name) is not None
+
+
 def check_name(name: str) -> str:
     """Return ``name`` if it is a plain file name that an artefact may have.
 
@@ -85,6 +99,37 @@ def check_name(name: str) -> str:
     if not _FILE_NAME.fullmatch(name) or name == MANIFEST_NAME:
         raise ValueError(f"'{name}' is no artefact name")
     return name
+
+
+def read_unlisted_manifest(directory: Path) -> tuple[Manifest, bytes]:
+    """Read the manifest of a generation that no catalogue tells about; its own checksum has to hold.
+
+    Returns:
+        The manifest and its bytes.
+
+    Raises:
+        CorruptIndex: it is damaged, or an earlier cdml wrote it, without a checksum.
+        FileNotFoundError: there is none.
+    """
+    path = directory / MANIFEST_NAME
+    descriptor = open_published(path)
+    try:
+        content = os.pread(descriptor, _MOST_BYTES, 0)
+    finally:
+        os.close(descriptor)
+    manifest = Manifest.from_bytes(content, str(path))
+    document = json.loads(content)
+    if document.pop("checksum", None) != _checksum(document):
+        raise CorruptIndex(f"{path} has no checksum that holds: {ADVICE}")
+    return manifest, content
+
+
+def _checksum(document: Mapping[str, Any]) -> str:
+    return sha256_of(_text(document))
+
+
+def _text(document: Mapping[str, Any]) -> bytes:
+    return (json.dumps(document, sort_keys=True, indent=1, allow_nan=False) + "\n").encode("utf-8")
 
 
 def read_manifest(directory: Path, sha256: str) -> Manifest:

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from continual_dml.errors import CdmlError
+from continual_dml.errors import CatalogError, CdmlError
 from storage import durable, leases, query_copies
 from storage.catalog import history, publish, queries
-from storage.catalog.engine import Database
+from storage.catalog.address import sqlite_path
+from storage.catalog.engine import Database, revision_of
 from storage.failpoints import reach
 from storage.workspace import Workspace
 
@@ -34,6 +35,25 @@ def recover(workspace: Workspace, database: Database, kept_generations: int) -> 
     for generation_id in unfinished:
         publish.abandon(database, generation_id)
     return collect(workspace, database, kept_generations) + _sweep_query_copies(workspace, database)
+
+
+def refuse_lost_catalogue(workspace: Workspace, database: Database) -> None:
+    """Accept a catalogue that may know what lies in the workspace: an empty one would make debris of it all.
+
+    Raises:
+        CatalogError: it has never seen a generation, and there are some.
+    """
+    if not _numbered(workspace.generations_dir):
+        return
+    path = sqlite_path(workspace.database_url)
+    if path is None or path.exists():  # else opening it would make an empty one
+        with database.transaction() as connection:
+            if revision_of(connection) is not None and queries.knows_any_run(connection):
+                return
+    raise CatalogError(
+        f"the catalogue {database.label} is empty, but {workspace.generations_dir} holds generations: "
+        "put the catalogue back, or build it again with `cdml verify --repair`"
+    )
 
 
 def collect(workspace: Workspace, database: Database, kept_generations: int) -> list[str]:

@@ -73,7 +73,7 @@ def run_self_test(
         raise SelfTestFailed(f"the gallery parts count {counted} items, the index {len(index)}")
     if sample is not None:
         _find_themselves(index, sample, misses=0 if index.exact else len(sample.ids) // _MOST_MISSES)
-    for name in artefacts.names():
+    for name in artefacts.all_names():
         if name.endswith(".safetensors"):
             _check_finite(name, artefacts.read_tensors(name))
         elif name != artefacts.manifest.index.file:

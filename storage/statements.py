@@ -11,7 +11,7 @@ from continual_dml.errors import CatalogError
 from storage.catalog.address import sqlite_path
 from storage.catalog.sqlite_files import connect_reading
 from storage.catalog.statements import RunStatement
-from storage.catalog.version import check_revision
+from storage.catalog.version import UNREADABLE_ADVICE, check_revision
 from storage.workspace import Workspace
 
 
@@ -40,9 +40,7 @@ def open_statements(workspace: Workspace) -> Iterator[RunStatement]:
             check_revision(_revision(run_sqlite) if known else None, workspace.database_label)
             yield run_sqlite
     except sqlite3.Error as error:
-        raise CatalogError(
-            f"the catalogue {path} cannot answer: {error}; check the file and run the command again"
-        ) from error
+        raise CatalogError(f"the catalogue {path} cannot answer: {error}; {UNREADABLE_ADVICE}") from error
 
 
 @contextmanager

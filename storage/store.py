@@ -25,7 +25,7 @@ from storage.catalog.engine import Database
 from storage.checkpoint import WorkspaceCheckpoint, discard
 from storage.draft import PublishingDraft
 from storage.failpoints import reach
-from storage.recovery import collect, recover
+from storage.recovery import collect, recover, refuse_lost_catalogue
 from storage.self_test import run_self_test
 from storage.verified_files import ADVICE
 from storage.workspace import Workspace
@@ -71,6 +71,7 @@ class WorkspaceStore:
                 closing(Database(self.workspace.database_url, read_only=False))
             )
             resources.enter_context(database.writer())
+            refuse_lost_catalogue(self.workspace, database)
             schema.migrate(database)
             self.warnings += recover(self.workspace, database, self._kept_generations)
             self._database = database

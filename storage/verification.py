@@ -14,6 +14,7 @@ from continual_dml.ports import ProgressListener
 from storage.artefacts import PublishedArtefacts
 from storage.catalog import history, queries, schema
 from storage.catalog.engine import Database
+from storage.catalogue_files import disagreement
 from storage.self_test import run_self_test
 from storage.verified_files import open_published, read_published
 from storage.workspace import Workspace
@@ -99,12 +100,22 @@ def _generation_problems(
         if not damaged:
             try:
                 run_self_test(artefacts, gallery, parts, None)
+                with database.transaction() as connection:
+                    difference = disagreement(connection, artefacts)
             except CdmlError as error:
                 yield f"{directory}: {error}"
+            else:
+                if difference is not None and _still_published(database, number):
+                    yield difference
+
+
+def _still_published(database: Database, number: int) -> bool:
+    with database.transaction() as connection:
+        return queries.is_published(connection, number)
 
 
 def _file_problems(artefacts: PublishedArtefacts, found: Verification) -> Iterator[str]:
-    for name in artefacts.names():
+    for name in artefacts.all_names():
         found.files += 1
         try:
             artefacts.read_bytes(name)

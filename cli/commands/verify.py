@@ -23,8 +23,8 @@ def verify(
         bool,
         typer.Option(
             "--repair",
-            help="Make again what can be made: the index from its vectors, copies of query images from their "
-            "files; then check.",
+            help="Make again what can be made: the catalogue from what lies beside each generation, the "
+            "index from its vectors, copies of query images from their files; then check.",
         ),
     ] = False,
     workspace: options.Workspace = None,

@@ -13,6 +13,7 @@ from continual_dml.errors import CatalogError, SettingsError, WorkspaceLocked
 from storage.catalog import postgres
 from storage.catalog.address import check_url, redacted, secrets_of, sqlite_path
 from storage.catalog.sqlite_files import connect_reading, connect_writing
+from storage.catalog.version import UNREADABLE_ADVICE
 
 
 class Database:
@@ -96,8 +97,7 @@ class Database:
 
     def _described(self, error: Exception) -> CatalogError:
         return CatalogError(
-            f"the catalogue {self.label} cannot answer: {self._reason(error)}; "
-            "check the database and run the command again"
+            f"the catalogue {self.label} cannot answer: {self._reason(error)}; " + UNREADABLE_ADVICE
         )
 
     def _reason(self, error: Exception) -> str:

@@ -87,10 +87,14 @@ def scrub_removed(database: Database, present: Collection[int]) -> bool:
         Whether there were any.
     """
     back = aliased(Ancestor)
-    removed = exists().where(
-        Removal.item_id == Item.item_id,
-        Removal.generation_id == back.ancestor_id,
-        back.generation_id == Ancestor.generation_id,
+    removed = (
+        exists()
+        .where(
+            Removal.item_id == Item.item_id,
+            Removal.generation_id == back.ancestor_id,
+            back.generation_id == Ancestor.generation_id,
+        )
+        .correlate(Item, Ancestor)  # two levels up: SQLAlchemy looks up one by itself
     )
     seen = exists().where(
         Ancestor.generation_id.in_(present), Ancestor.ancestor_id == Item.generation_id, ~removed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Table, insert, select, text, update
@@ -44,14 +44,19 @@ def load(connection: Connection, lines: Iterable[bytes], where: str) -> None:
         CorruptIndex: a line is none of those.
         CatalogError: the catalogue is not empty.
     """
-    if connection.execute(select(Run.generation_id).limit(1)).first() is not None:
+    if queries.knows_any_run(connection):
         raise CatalogError(f"the database of {where} holds a catalogue already: give an empty one")
     rows: dict[str, list[dict[str, Any]]] = {table.name: [] for table in Base.metadata.sorted_tables}
     for number, line in enumerate(lines, start=1):
         name, values = _row(line, f"line {number} of the catalogue in {where}", rows)
         rows[name].append(values)
+    fill(connection, rows)
+
+
+def fill(connection: Connection, rows: Mapping[str, list[dict[str, Any]]]) -> None:
+    """Insert rows, by table and each by column, into an empty catalogue, made by the migrations."""
     for table in Base.metadata.sorted_tables:
-        _fill(connection, table, rows[table.name])
+        _fill(connection, table, rows.get(table.name, []))
 
 
 def _row(line: bytes, what: str, known: Container[str]) -> tuple[str, dict[str, Any]]:

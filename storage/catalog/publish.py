@@ -1,34 +1,29 @@
-"""The writes of the catalogue: reserve a number (T1), insert invisible rows (T2), make them live (T3).
+"""The writes of the catalogue: reserve a number (T1), and make inserted rows live (T3).
 
 A crash before T3 leaves the old generation live and rows that nobody sees; :func:`abandon` removes them.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timezone
-from itertools import islice
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
 from continual_dml.errors import CatalogError
-from continual_dml.records import Deletion, Generation, Measurement, PartCount, Publication
-from storage.catalog import queries
-from storage.catalog.bulk import Row, insert_many
+from continual_dml.records import Generation, Measurement, PartCount
+from storage.catalog import queries, rows
+from storage.catalog.bulk import insert_many
 from storage.catalog.engine import Database
 from storage.catalog.postgres import announce
+from storage.catalog.rows import Rows
 from storage.catalog.tables import (
     Ancestor,
-    Base,
     Category,
-    GalleryPartRow,
-    GenerationRow,
     Head,
     Item,
-    MeasurementRow,
     Quarantine,
     Removal,
     Run,
@@ -36,15 +31,13 @@ from storage.catalog.tables import (
 )
 from storage.failpoints import reach
 
-ROWS_PER_TRANSACTION = 20_000
-_MEASURED = ("metric", "k", "scope", "task_id", "value", "queries", "without_positive")
-
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """The numbers of a generation that is being built on ``base``."""
+    """The numbers of a generation that is being built on ``base``; ``name`` says what it is built for."""
 
     generation_id: int
+    name: str
     base: Generation | None
     task_id: int
     first_category_id: int
@@ -59,6 +52,7 @@ def reserve(database: Database, task_name: str) -> Reservation:
         queries.head_id_for_update(connection)
         reservation = Reservation(
             generation_id=_next(connection, Run.generation_id),
+            name=rows.storable(task_name),
             base=queries.head(connection),
             task_id=_next(connection, Task.task_id),
             first_category_id=_next(connection, Category.category_id),
@@ -68,7 +62,7 @@ def reserve(database: Database, task_name: str) -> Reservation:
         connection.execute(
             insert(Run).values(
                 generation_id=reservation.generation_id,
-                task_name=storable(task_name),
+                task_name=reservation.name,
                 state="staging",
                 started_at=started_at,
             )
@@ -87,52 +81,10 @@ def check_names(database: Database, base: Generation | None, names: Iterable[str
         with database.transaction() as connection:
             taken = queries.category_ids(connection, base.generation_id)
     for name in names:
-        if storable(name) != name:
+        if rows.storable(name) != name:
             raise CatalogError(f"the category name {name!a} is no valid text: rename its folder")
         if name in taken:
             raise CatalogError(f"the category '{name}' is catalogued already: nothing was published")
-
-
-def insert_rows(database: Database, reservation: Reservation, publication: Publication) -> None:
-    """T2: insert what the task brings; nothing of it is visible before :func:`commit`."""
-    born, task = reservation.generation_id, reservation.task_id
-    name, source = storable(publication.task_name), storable(publication.source)
-    _insert(
-        database,
-        Task,
-        ("generation_id", "task_id", "name", "source", "method"),
-        [(born, task, name, source, publication.method)],
-    )
-    _insert(
-        database,
-        Category,
-        ("generation_id", "category_id", "name"),
-        ((born, number, name) for number, name in publication.new_categories.items()),
-    )
-    _insert(
-        database,
-        Item,
-        ("generation_id", "task_id", "item_id", "category_id", "role", "content_hash", "path"),
-        (
-            (born, task, one.item_id, one.category_id, one.role.value, one.content_hash, storable(one.path))
-            for one in publication.items
-        ),
-    )
-    _insert(
-        database,
-        Quarantine,
-        ("task_id", "position", "path", "reason"),
-        (
-            (task, position, storable(file.path), storable(file.reason))
-            for position, file in enumerate(publication.quarantined)
-        ),
-    )
-
-
-def insert_removals(database: Database, generation_id: int, deletion: Deletion) -> None:
-    """T2 of a deletion: nothing is gone before :func:`commit`."""
-    rows = ((generation_id, item_id, deletion.purged) for item_id in deletion.item_ids)
-    _insert(database, Removal, ("generation_id", "item_id", "purged"), rows)
 
 
 def commit(
@@ -185,22 +137,8 @@ def abandon(database: Database, generation_id: int) -> None:
         connection.execute(update(Run).where(Run.generation_id == generation_id).values(state="aborted"))
 
 
-def storable(value: str) -> str:
-    """Return ``value`` as text that every database takes: file names may hold bytes that are no Unicode."""
-    if value.isascii() and "\x00" not in value:
-        return value
-    return value.encode("utf-8", "backslashreplace").decode("utf-8").replace("\x00", "\\x00")
-
-
 def _next(connection: Connection, column: InstrumentedAttribute[int]) -> int:
     return (connection.execute(select(func.max(column))).scalar() or 0) + 1
-
-
-def _insert(database: Database, table: type[Base], columns: Sequence[str], rows: Iterable[Row]) -> None:
-    remaining = iter(rows)
-    while batch := list(islice(remaining, ROWS_PER_TRANSACTION)):
-        with database.transaction() as connection:
-            insert_many(connection, table, columns, batch)
 
 
 def _insert_generation(
@@ -210,18 +148,9 @@ def _insert_generation(
     measurements: Sequence[Measurement],
 ) -> None:
     number = generation.generation_id
-    connection.execute(insert(GenerationRow).values(**asdict(generation)))
     older = [] if generation.parent_id is None else queries.lineage(connection, generation.parent_id)
-    lineage = [(number, ancestor) for ancestor in [number, *older]]
-    insert_many(connection, Ancestor, ("generation_id", "ancestor_id"), lineage)
-    counts = [(number, part.birth_generation, part.state.value, part.items) for part in parts]
-    insert_many(
-        connection, GalleryPartRow, ("generation_id", "birth_generation_id", "state", "items"), counts
+    lineage = Rows(
+        Ancestor, ("generation_id", "ancestor_id"), [(number, ancestor) for ancestor in [number, *older]]
     )
-    measured = [(number, *_measured(one)) for one in measurements]
-    insert_many(connection, MeasurementRow, ("generation_id", *_MEASURED), measured)
-
-
-def _measured(one: Measurement) -> Row:
-    value = one.value if math.isfinite(one.value) else None
-    return one.metric, one.k, one.scope, one.task_id, value, one.queries, one.without_positive
+    for one in (rows.of_generation(generation), lineage, *rows.of_results(number, parts, measurements)):
+        insert_many(connection, one.table, one.columns, one.values)

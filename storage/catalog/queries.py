@@ -68,6 +68,11 @@ def is_published(connection: Connection, generation_id: int) -> bool:
     return connection.execute(chosen).first() is not None
 
 
+def knows_any_run(connection: Connection) -> bool:
+    """Say whether a generation was ever begun."""
+    return connection.execute(select(Run.generation_id).limit(1)).first() is not None
+
+
 def unfinished_runs(connection: Connection) -> list[int]:
     """Return the runs that a crash left half done."""
     return list(connection.execute(select(Run.generation_id).where(Run.state == "staging")).scalars())

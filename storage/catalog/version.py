@@ -5,6 +5,7 @@ from __future__ import annotations
 from continual_dml.errors import CatalogError, SchemaTooNew
 
 REVISION = "0003"
+UNREADABLE_ADVICE = "look at the database and try again, or build it again with `cdml verify --repair`"
 
 
 def check_revision(found: str | None, where: str) -> None:
@@ -19,7 +20,9 @@ def check_revision(found: str | None, where: str) -> None:
         CatalogError: it is older, or no catalogue.
     """
     if found is None:
-        raise CatalogError(f"{where} holds no cdml catalogue: make one with `cdml init`")
+        raise CatalogError(
+            f"{where} holds no cdml catalogue: a lost one is built again by `cdml verify --repair`"
+        )
     if found > REVISION:
         raise SchemaTooNew(
             f"the catalogue {where} has schema {found}, this cdml knows {REVISION}: install a newer cdml"

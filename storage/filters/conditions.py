@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, not_, or_
 from sqlalchemy.orm import InstrumentedAttribute
 
-from storage.catalog.publish import storable
+from storage.catalog.rows import storable
 from storage.catalog.tables import Category, Item, Task
 from storage.filters.tree import All, Comparison, Filter, Membership, Not, Value
 

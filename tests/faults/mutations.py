@@ -96,7 +96,7 @@ def artefacts(folder: Path, times: int, seed: int = 0) -> list[Tally]:
     with WorkspaceStore(workspace) as store:
         publish_task(store, "birds", folder / "images")
     with WorkspaceReader(workspace) as reader:
-        names, directory = [MANIFEST_NAME, *reader.artefacts.names()], reader.artefacts.path("")
+        names, directory = [MANIFEST_NAME, *reader.artefacts.all_names()], reader.artefacts.path("")
     return [_artefact(workspace, directory / name, times, Random(f"{seed} {name}")) for name in names]
 
 

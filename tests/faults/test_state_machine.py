@@ -193,7 +193,7 @@ class Machine(RuleBasedStateMachine):
         place = data.draw(st.integers(0, len(content) - 1))
         path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
         with pytest.raises(CorruptIndex), WorkspaceReader(self.workspace) as reader:
-            for name in reader.artefacts.names():
+            for name in reader.artefacts.all_names():
                 reader.artefacts.read_bytes(name)
         path.write_bytes(content)
 

@@ -81,6 +81,33 @@ def test_what_cannot_be_made_again_is_left_as_it_is_and_said(cdml, site, here):
     assert json.loads(cdml("status", *here, "--json").out)["generation"] == 2
 
 
+@pytest.mark.parametrize("harm", [damage, lambda path: path.unlink()], ids=["damaged", "missing"])
+def test_a_lost_catalogue_is_built_again_and_everything_is_as_it_was(cdml, site, here, arrows, harm):
+    before = [cdml(name, *here, "--json").out for name in ("report", "tasks", "generations")]
+    answer = ask(cdml, site, here)
+    for path in site.workspace.glob("catalog.db-*"):
+        path.unlink()
+    catalogue = site.workspace / "catalog.db"
+    catalogue.write_bytes(catalogue.read_bytes()[: 1 << 14])  # a part of it is gone
+    harm(catalogue)
+    for command in (
+        ("query", next(iter(sorted(site.latin.rglob("*.png"))))),
+        ("ingest-task", arrows),
+        ("status",),
+    ):
+        failed = cdml(*command, *here)
+        assert failed.code == 1
+        assert "cdml verify --repair" in failed.error_lines[0]
+
+    done = cdml("verify", "--deep", "--repair", *here)
+
+    assert done.code == 0, done.err
+    assert "generation 2 is live" in done.err
+    assert [cdml(name, *here, "--json").out for name in ("report", "tasks", "generations")] == before
+    assert ask(cdml, site, here) == answer
+    assert cdml("ingest-task", arrows, *here, *TINY_TASK).code == 0
+
+
 def test_a_whole_workspace_is_left_as_it_is(cdml, here):
     done = cdml("verify", "--repair", "-q", *here)
     assert (done.code, done.err) == (0, "")

@@ -31,7 +31,7 @@ def check_invariants(workspace: Workspace, expected_tasks: list[str]) -> None:
     with WorkspaceReader(workspace) as reader:
         directory = workspace.generation_dir(reader.generation.generation_id)
         assert list(workspace.generations_dir.iterdir()) == [directory]
-        assert {path.name for path in directory.iterdir()} == {*reader.artefacts.names(), "MANIFEST.json"}
+        assert {path.name for path in directory.iterdir()} == {*reader.artefacts.all_names(), "MANIFEST.json"}
         ids = np.sort(reader.index().ids)
         assert len(ids) == 3 * len(expected_tasks)
         assert np.array_equal(reader.index().search(on_circle(ids), 1).ids[:, 0], ids)

@@ -210,4 +210,4 @@ def test_the_archive_holds_what_it_says(archive):
     found = names(archive)
     assert found[:3] == ["cdml.toml", "catalog.jsonl", "initial-weights.safetensors"]
     assert found[-1] == "BACKUP.json"
-    assert len(found) == 3 + 2 * 5 + 2 + 1
+    assert len(found) == 3 + 2 * 5 + 1 + 2 + 2 + 1

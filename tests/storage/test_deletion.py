@@ -178,6 +178,20 @@ def test_a_crash_leaves_all_of_the_images_or_none(two, monkeypatch, step, purge)
     assert whole(two)
 
 
+def test_each_deleted_image_stays_known_as_long_as_a_generation_with_it_is_kept(two):
+    with WorkspaceStore(two) as store:
+        delete_images(store, [2])
+        delete_images(store, [5])
+        assert store.held([2, 5]) == [2, 5]
+        store.rollback(3)
+        assert store.items([5])[5].path.endswith("cars-0.png")
+        delete_images(store, [1])
+        assert store.held([1, 2, 5]) == [1, 2, 5]
+        delete_images(store, [3])
+        assert store.held([1, 2, 3, 5]) == [1, 3, 5]
+    assert whole(two)
+
+
 def test_an_index_that_still_holds_a_deleted_image_does_not_go_live(two):
     with WorkspaceStore(two) as store:
         head = store.head()

@@ -60,6 +60,8 @@ def test_the_manifest_names_every_file_and_its_parent(workspace, publish, tmp_pa
         "model.safetensors",
         "index.safetensors",
         "report.json",
+        "catalogue-00000001.jsonl",
+        "catalogue-00000002.jsonl",
     }
     assert (manifest.index.dimension, manifest.index.items, manifest.index.dtype) == (2, 6, "float32")
     assert manifest.config == {"method": "finetune"}

@@ -25,7 +25,7 @@ def published(workspace, publish, tmp_path):
 def _read_everything(workspace):
     with WorkspaceReader(workspace) as reader:
         reader.index()
-        for name in reader.artefacts.names():
+        for name in reader.artefacts.all_names():
             if name.endswith(".safetensors"):
                 reader.artefacts.read_tensors(name)
             else:

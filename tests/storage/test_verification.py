@@ -33,7 +33,7 @@ def change(workspace, statement):
 def test_a_whole_workspace_has_no_problem_and_is_left_as_it_is(two, deep):
     before = {path: path.stat().st_mtime_ns for path in two.root.rglob("*") if path.is_file()}
     found = verify(two, deep=deep, listener=SilentListener())
-    assert (found.problems, found.generations, found.files, found.query_copies) == ([], 2, 8, 2)
+    assert (found.problems, found.generations, found.files, found.query_copies) == ([], 2, 11, 2)
     after = {path: path.stat().st_mtime_ns for path in two.root.rglob("*") if path.is_file()}
     assert {path: time for path, time in after.items() if "catalog.db-" not in path.name} == {
         path: time for path, time in before.items() if "catalog.db-" not in path.name
@@ -94,8 +94,23 @@ def test_damaged_initial_weights_are_found_by_a_deep_check(two):
 
 def test_a_row_that_refers_to_nothing_is_found_by_a_deep_check(two):
     change(two, "UPDATE quarantine SET task_id = 99 WHERE task_id = 1")
-    (line,) = problems(two, deep=True)
+    line, *_ = problems(two, deep=True)
     assert "table quarantine refers to a row of task that is not there" in line
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE item SET path = '/elsewhere' WHERE item_id = 2",
+        "UPDATE category SET name = 'bards' WHERE name = 'birds'",
+        "UPDATE measurement SET queries = queries + 1",
+        "DELETE FROM quarantine WHERE task_id = 1",
+        "INSERT INTO removal VALUES (2, 5, 0)",
+    ],
+)
+def test_a_row_that_was_changed_or_lost_is_found(two, statement):
+    change(two, statement)
+    assert any("tell different things" in line or "catalogue" in line for line in problems(two))
 
 
 def test_without_a_catalogue_there_is_nothing_to_check_against(two):
