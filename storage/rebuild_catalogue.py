@@ -119,6 +119,7 @@ def rebuild_catalogue(workspace: Workspace) -> Generation | None:
         found.choices = _former_choices(workspace)
         with closing(Database(f"sqlite:///{beside}", read_only=False)) as database:
             live = _fill(database, found)
+            database.empty_log()  # closing would do so as well, and not say where it cannot
         _set_aside(path)
         durable.rename(beside, path)
         durable.fsync_directory(path.parent)

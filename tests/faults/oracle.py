@@ -82,6 +82,7 @@ def lying_around(workspace: Workspace) -> Iterator[str]:
         yield "copies of query images do not agree with the catalogue"
     if unfinished:
         yield f"runs {unfinished} are unfinished still"
-    others = sorted(path.name for path in workspace.root.iterdir() if path.name not in _IN_A_WORKSPACE)
+    names = {path.name for path in workspace.root.iterdir()} - _IN_A_WORKSPACE
+    others = sorted(name for name in names if not name.startswith("catalog.db.damaged-"))  # kept for the user
     if others:
         yield f"{others} lie in the workspace"

@@ -21,6 +21,7 @@ from storage.backup import back_up, restore
 from storage.catalog import history
 from storage.catalog.engine import Database
 from storage.reader import WorkspaceReader
+from storage.rebuild_catalogue import rebuild_catalogue, what_is_wrong
 from storage.store import WorkspaceStore
 from storage.workspace import Workspace
 from tests.storage.tiny_tasks import SMALL, delete_images, image_file, on_circle, publish_task
@@ -55,6 +56,11 @@ def tiny_contents(root: Path) -> Hashable:
     assert {item.role for item in items} <= {Role.GALLERY}
     tasks = tuple(task.name for task in learned)
     return number, tasks, tuple((item.item_id, item.category, item.content_hash) for item in items), tags
+
+
+def lost_or_contents(root: Path) -> Hashable:
+    """Return the same, or that the catalogue has to be built again first."""
+    return "lost" if what_is_wrong(Workspace.open(root)) else tiny_contents(root)
 
 
 def _archived(archive: Path) -> Hashable:
@@ -127,6 +133,12 @@ def _backed_up(folder: Path) -> None:
     back_up(_with_generations(folder, 2), folder / ARCHIVE, QUIET)
 
 
+def _damaged_catalogue(folder: Path) -> None:
+    for path in _with_generations(folder, 2).root.glob("catalog.db*"):
+        path.unlink()
+    (folder / "workspace" / "catalog.db").write_bytes(b"damage" * 1000)
+
+
 def _nothing(folder: Path) -> None:
     _image_files(folder, "next")
 
@@ -182,6 +194,10 @@ def _restore(folder: Path) -> None:
     restore(folder / ARCHIVE, folder / "restored", None, QUIET)
 
 
+def _rebuild(folder: Path) -> None:
+    rebuild_catalogue(Workspace.open(folder / "workspace"))
+
+
 SCENARIOS = {
     "publish": Scenario(_two_generations, _publish_third),
     "publish-first": Scenario(_empty, _publish_first),
@@ -193,4 +209,5 @@ SCENARIOS = {
     "init": Scenario(_nothing, _create, makes=True),
     "backup": Scenario(_two_generations, _back_up, makes=True),
     "restore": Scenario(_backed_up, _restore, makes=True, workspace="restored"),
+    "rebuild": Scenario(_damaged_catalogue, _rebuild, makes=True, contents=lost_or_contents),
 }
