@@ -60,6 +60,10 @@ class Shell:
             _discard_stdout()
             raise CdmlError(f"cannot write the result to stdout: {error.strerror or error}") from error
 
+    def emit_line(self, text: str) -> None:
+        """Write one line to stdout, whatever names of files the ``text`` holds; raises as :meth:`emit`."""
+        self.emit(printable(text))
+
     def emit_json(self, document: object) -> None:
         """Write the one JSON document of this call."""
         import json
@@ -124,7 +128,8 @@ def _report(shell: Shell, line: str) -> None:
     if shell.debug:
         import traceback
 
-        traceback.print_exc()
+        for each in traceback.format_exc().splitlines():
+            print_error_line(each)
     print_error_line(line)
 
 

@@ -52,12 +52,12 @@ def starting_weights(
         if backbone not in names:
             raise UnknownChoice("backbone", backbone, names)
     _check_asked(model, weights, of_further)
-    tensors, note = _load(model.backbone, weights)
+    tensors, note = _load(model, 0, weights)
     members: list[dict[str, Any]] = []
     for number in range(1, model.cohort):
         own, own_note = None, note
         if of_further or model.backbones[number] != model.backbone:
-            own, own_note = _load(model.backbones[number], _source(model, number, weights, of_further))
+            own, own_note = _load(model, number, _source(model, number, weights, of_further))
         if own is not None and tensors is not None:
             tensors |= {f"{number}:{name}": value for name, value in own.items()}
         members.append({"backbone": model.backbones[number], **own_note})
@@ -93,14 +93,26 @@ def _source(model: ModelSettings, number: int, weights: str | None, of_further: 
     return weights
 
 
-def _load(backbone: str, weights: str | None) -> tuple[dict[str, NDArray[Any]] | None, dict[str, Any]]:
-    """Return a backbone's weights, or None for random ones, and where they come from."""
-    from continual_dml.embedding.weights import imagenet_weights, read_weights_file, sha256_of
+def _load(
+    model: ModelSettings, member: int, weights: str | None
+) -> tuple[dict[str, NDArray[Any]] | None, dict[str, Any]]:
+    """Return a member's weights, or None for random ones, and where they come from.
+
+    Whatever else a file holds is left out: nothing of it gets into the workspace, not even its name.
+    """
+    from continual_dml.embedding.weights import (
+        imagenet_weights,
+        read_weights_file,
+        sha256_of,
+        weights_of_backbone,
+    )
 
     if weights == SCRATCH:
         return None, {}
+    backbone, side = model.backbones[member], model.image_side_pixels
     if weights is None or weights == IMAGENET:
-        return imagenet_weights(backbone, download=weights == IMAGENET), {"source": IMAGENET}
-    path = Path(weights)
-    tensors = read_weights_file(path)
-    return tensors, {"source": path.name, "source_sha256": sha256_of(path)}
+        found, note = imagenet_weights(backbone, download=weights == IMAGENET), {"source": IMAGENET}
+    else:
+        path = Path(weights)
+        found, note = read_weights_file(path), {"source": path.name, "source_sha256": sha256_of(path)}
+    return weights_of_backbone(found, backbone, side), note

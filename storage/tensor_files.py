@@ -55,10 +55,30 @@ def view_tensors(content: Content, where: str) -> dict[str, NDArray[Any]]:
         raise CorruptIndex(f"{where} has a header of {header_bytes} bytes, which no cdml writes: {ADVICE}")
     data = whole[8 + header_bytes :]
     try:
-        header = json.loads(bytes(whole[8 : 8 + header_bytes]))
-        return {name: _viewed(entry, data) for name, entry in header.items() if name != "__metadata__"}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        header = json.loads(bytes(whole[8 : 8 + header_bytes]), object_pairs_hook=_without_twins)
+        entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
+        _check_covers(entries, len(data))
+        return {name: _viewed(entry, data) for name, entry in entries.items()}
+    except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         raise CorruptIndex(f"{where} is no safetensors file ({error}): {ADVICE}") from error
+
+
+def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands there twice")
+    return found
+
+
+def _check_covers(entries: Mapping[str, Mapping[str, Any]], data_bytes: int) -> None:
+    """Require, as the format does, that arrays follow one another without gap or overlap, to the end."""
+    reached = 0
+    for begin, end in sorted(tuple(map(int, entry["data_offsets"])) for entry in entries.values()):
+        if begin != reached or end < begin:
+            raise ValueError(f"its arrays do not follow one another at byte {begin} of the data")
+        reached = end
+    if reached != data_bytes:
+        raise ValueError(f"its arrays end at byte {reached} of {data_bytes}")
 
 
 def _viewed(entry: Mapping[str, Any], data: memoryview) -> NDArray[Any]:

@@ -84,37 +84,37 @@ class _Walk:
 
     def beside_halves(self, root: Path) -> None:
         """Report what lies beside ``train`` and ``test``."""
-        for entry in self._entries(str(root)):
+        for entry, _ in self._entries(str(root)):
             if entry.name not in _GIVEN_ROLES:
                 self._leave_out(entry.path, "beside the train and test folders, not read")
 
     def categories(self, folder: str, role: Role | None) -> None:
         """Take each folder in ``folder`` for a category."""
-        for entry in self._entries(folder):
-            if entry.is_dir(follow_symlinks=False):
+        for entry, kind in self._entries(folder):
+            if kind == "folder":
                 category = unicodedata.normalize("NFC", entry.name)
                 self.category_folders.setdefault(category, entry.path)
                 self._category(entry.path, category, role, depth=1)
-            elif entry.is_symlink():
+            elif kind == "link":
                 self._leave_out(entry.path, "symbolic link, not followed")
             else:
                 self._leave_out(entry.path, "not inside a category folder")
 
     def _category(self, folder: str, category: str, role: Role | None, depth: int) -> None:
-        for entry in self._entries(folder):
-            if entry.is_symlink():
+        for entry, kind in self._entries(folder):
+            if kind == "link":
                 self._leave_out(entry.path, "symbolic link, not followed")
-            elif entry.is_file(follow_symlinks=False):
+            elif kind == "file":
                 self.files.append(FoundFile(entry.path, category, role))
-            elif not entry.is_dir(follow_symlinks=False):
+            elif kind != "folder":
                 self._leave_out(entry.path, "not a regular file")
             elif depth >= DEPTH_LIMIT:
                 self._leave_out(entry.path, f"more than {DEPTH_LIMIT} folders deep, not read")
             else:
                 self._category(entry.path, category, role, depth + 1)
 
-    def _entries(self, folder: str) -> list[os.DirEntry[str]]:
-        """Return the usable entries of ``folder``, by name; a folder that cannot be read is a problem."""
+    def _entries(self, folder: str) -> list[tuple[os.DirEntry[str], str]]:
+        """Return the usable entries of ``folder`` by name, with kinds; an unreadable one is a problem."""
         usable = []
         try:
             with os.scandir(folder) as entries:
@@ -122,13 +122,13 @@ class _Walk:
                     self._count()
                     if _is_hidden(entry.name):
                         continue
-                    if _is_text(entry.name):
-                        usable.append(entry)
+                    if is_text(entry.name):
+                        usable.append((entry, _kind(entry)))
                     else:
                         self._leave_out(entry.path, "its name is not valid UTF-8")
         except OSError as error:
             self._leave_out(folder, f"folder cannot be read: {error.strerror}")
-        return sorted(usable, key=lambda entry: entry.name)
+        return sorted(usable, key=lambda found: found[0].name)
 
     def _count(self) -> None:
         self._entries_seen += 1
@@ -153,7 +153,7 @@ def _existing_folder(path: str | Path) -> Path:
         raise StreamError(f"cannot open folder {shown}: {error}; check the path") from error
     if not root.is_dir():
         raise StreamError(f"{shown} is not a folder; name the folder that holds the category folders")
-    if not _is_text(str(root)):
+    if not is_text(str(root)):
         raise StreamError(f"the path {shown} is not valid UTF-8; rename the folder")
     if not os.access(root, os.R_OK | os.X_OK):
         raise StreamError(f"no permission to read folder {shown}; change its access rights")
@@ -191,11 +191,23 @@ def _folders_and_files(folder: Path) -> tuple[int, int]:
     return sum(kinds), len(kinds) - sum(kinds)
 
 
+def _kind(entry: os.DirEntry[str]) -> str:
+    """Return what an entry is; some file systems only say so on request, and may refuse."""
+    try:
+        if entry.is_symlink():
+            return "link"
+        if entry.is_dir(follow_symlinks=False):
+            return "folder"
+        return "file" if entry.is_file(follow_symlinks=False) else "other"
+    except OSError:
+        return "other"
+
+
 def _is_hidden(name: str) -> bool:
     return name.startswith(".") or name.lower() in _SYSTEM_NAMES
 
 
-def _is_text(name: str) -> bool:
+def is_text(name: str) -> bool:
     """Return whether a name can be kept as text: undecodable bytes reach Python as lone surrogates."""
     return not any("\ud800" <= character <= "\udfff" for character in name)
 

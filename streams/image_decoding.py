@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Sequence
 from io import BytesIO
@@ -13,12 +14,15 @@ from PIL import Image, UnidentifiedImageError
 from continual_dml.errors import UnreadableImage
 from continual_dml.settings import StreamSettings
 from streams.colour_modes import to_rgb
+from streams.decoding_cost import check_cost
 
 # Nothing else is tried: each further format is one more parser for hostile bytes.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 
 # How much larger than needed a photo is decoded or reduced before the final, antialiased resampling.
 _REDUCING_GAP = 2.0
+
+_UNSAFE = "more pixels than is safe to decode"
 
 _ORIENTATION_TAG = 0x0112
 # EXIF 2.3, tag Orientation: what has to be done to see the image upright.
@@ -36,6 +40,8 @@ _UPRIGHT = {
 # which the second is about, is no reason to leave out a photo and nothing a user could act on.
 warnings.simplefilter("error", Image.DecompressionBombWarning)
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
+# What Pillow would otherwise write to stderr about a damaged file is in the reason already.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 def decode_image(
@@ -57,7 +63,7 @@ def decode_image(
             data set needs them.
 
     Raises:
-        UnreadableImage: empty, too large, truncated, damaged, or none of the formats.
+        UnreadableImage: empty, too large, too dear to decode, truncated, damaged, or none of the formats.
     """
     if not data:
         raise UnreadableImage(path, "empty file")
@@ -66,6 +72,7 @@ def decode_image(
     try:
         with Image.open(BytesIO(data), formats=tuple(formats)) as image:
             _check_size(image, limits, path)
+            check_cost(image, data, limits, path)
             if side is not None:
                 wanted = int(side * _REDUCING_GAP)
                 image.draft(None, (wanted, wanted))  # does nothing unless the format can decode to a fraction
@@ -100,6 +107,8 @@ def too_many_bytes(size: int, limits: StreamSettings) -> str:
 
 def _check_size(image: Image.Image, limits: StreamSettings, path: str) -> None:
     width, height = image.size
+    if width * height > (Image.MAX_IMAGE_PIXELS or 0):  # whatever filters of warnings the process has by now
+        raise UnreadableImage(path, _UNSAFE)
     if width * height > limits.max_pixels:
         raise UnreadableImage(
             path, f"{width} x {height} pixels, more than the limit of {limits.max_pixels:,} in all"
@@ -119,6 +128,6 @@ def _reason(error: Exception, formats: Sequence[str]) -> str:
     if isinstance(error, UnidentifiedImageError):
         return f"not a {', '.join(formats[:-1])} or {formats[-1]} image"
     if isinstance(error, (Image.DecompressionBombWarning, Image.DecompressionBombError)):
-        return "more pixels than is safe to decode"
+        return _UNSAFE
     detail = " ".join(str(error).split())[:200]
     return f"damaged image: {detail or type(error).__name__}"

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from continual_dml.errors import UnreadableImage
+from continual_dml.errors import SettingsError, UnreadableImage
 from continual_dml.ports import ProgressListener
 from continual_dml.records import ImageRecord, LoadedTask, QuarantinedFile, Role
 from continual_dml.settings import StreamSettings
-from streams.folder_scan import FolderScan, FoundFile, scan_folder
+from streams.folder_scan import FolderScan, FoundFile, is_text, scan_folder
 from streams.image_reader import ReadImage, read_many
 from streams.pixel_rows import allocate_pixels, keep_rows
 from streams.query_split import hold_out_queries, surplus_queries
@@ -44,7 +44,10 @@ def load_task(
     Raises:
         StreamError: no such folder, or one that cannot be read as a task.
         EmptyTask: the folder has no category folders.
+        SettingsError: the name is no text.
     """
+    if name is not None and not is_text(name):
+        raise SettingsError(f"the task name {name!a} is not valid UTF-8; give another --name")
     scan = scan_folder(path, settings)
     files = sorted(scan.files, key=_reading_order)
     reading = _Reading(scan, allocate_pixels(len(files), side_pixels, pixel_directory))
@@ -59,7 +62,7 @@ def load_task(
     else:
         records = hold_out_queries(records, settings.query_fraction, settings.queries_per_category)
     return LoadedTask(
-        name=name or unicodedata.normalize("NFC", Path(scan.root).name),
+        name=unicodedata.normalize("NFC", name or Path(scan.root).name),
         source=scan.root,
         records=tuple(records),
         pixels=pixels,

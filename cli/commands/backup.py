@@ -35,4 +35,4 @@ def backup(
         if shell.as_json:
             shell.emit_json(backup_document(file, entry))
         else:
-            shell.emit(f"{file}: {size(entry.size)}, sha256 {entry.sha256}")
+            shell.emit_line(f"{file}: {size(entry.size)}, sha256 {entry.sha256}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli import options
-from cli.shell import Shell, entered
+from cli.shell import Shell, entered, printable
 from continual_dml.errors import SettingsError
 from continual_dml.strategies.variants import COMPARED
 
@@ -164,14 +164,17 @@ def _list(shell: Shell, stream: str | None) -> None:
 
 
 def _compare(shell: Shell, request: BenchmarkRequest) -> None:
+    import json
+
     from cli.benchmarking import run_benchmark
     from cli.render.progress import progress_listener
 
     with progress_listener(shell.quiet) as listener:
         written = list(run_benchmark(request, listener))
     if shell.as_json:
-        shell.emit((request.directory / "summary.json").read_text(encoding="utf-8").rstrip())
+        shell.emit_json(json.loads((request.directory / "summary.json").read_bytes()))
         return
-    shell.emit((request.directory / "table.md").read_text(encoding="utf-8").rstrip())
+    table = (request.directory / "table.md").read_text(encoding="utf-8").rstrip()
+    shell.emit("\n".join(map(printable, table.split("\n"))))
     for path in written:
         shell.note(f"wrote {path}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli import options
-from cli.shell import INCOMPLETE, Shell, entered, print_error_line
+from cli.shell import INCOMPLETE, Shell, entered, print_error_line, printable
 
 if TYPE_CHECKING:
     from cli.deletions import DeleteOutcome
@@ -73,7 +73,7 @@ def _confirmed(shell: Shell, found: DeleteOutcome) -> bool:
     if shell.as_json or not sys.stdin.isatty():
         raise SettingsError(f"{_described(found)} would be deleted: say --yes, or --dry-run to look first")
     try:
-        return typer.confirm(f"Delete {_described(found)}?", err=True)
+        return typer.confirm(f"Delete {printable(_described(found))}?", err=True)
     except typer.Abort as error:
         raise KeyboardInterrupt from error
 
@@ -101,9 +101,9 @@ def _show(shell: Shell, found: DeleteOutcome) -> None:
     elif not found.item_ids:
         shell.emit("nothing to delete: no image is like that")
     elif found.generation is None:
-        shell.emit(f"{_described(found)} would be deleted")
+        shell.emit_line(f"{_described(found)} would be deleted")
     else:
-        shell.emit(f"{_described(found)} deleted; generation {found.generation} is live")
+        shell.emit_line(f"{_described(found)} deleted; generation {found.generation} is live")
 
 
 def _described(found: DeleteOutcome) -> str:

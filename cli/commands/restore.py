@@ -40,6 +40,6 @@ def restore(
         if shell.as_json:
             shell.emit_json(restore_document(made, number))
         else:
-            shell.emit(
+            shell.emit_line(
                 f"{made.root}: " + ("no task yet" if number is None else f"generation {number} is live")
             )

@@ -37,13 +37,13 @@ def status(
             shell.emit_json(status_document(summary))
             return
         live = summary.generation
-        shell.emit(
+        shell.emit_line(
             f"{opened.root}: no task yet, run `cdml ingest-task FOLDER`"
             if live is None
-            else f"{opened.root}: generation {live.generation_id} of {live.created_at}\n"
+            else f"{opened.root}: generation {live.generation_id} of {live.created_at}"
         )
         if live is not None:
-            shell.emit(rendered(_table(summary)))
+            shell.emit("\n" + rendered(_table(summary)))
 
 
 def _table(summary: StatusSummary) -> Table:

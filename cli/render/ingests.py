@@ -24,7 +24,7 @@ def show_ingest(shell: Shell, outcome: IngestOutcome) -> None:
         return
     report, task = outcome.result.report, outcome.result.task
     total = seconds(ingest_seconds(outcome)["total"])
-    shell.emit(
+    shell.emit_line(
         f"generation {outcome.result.generation.generation_id}: learned '{task.name}' in {total} "
         f"({counted(task.categories, 'category', 'categories')}, "
         f"{counted(task.train_images, 'image', 'images')} learned and searchable, "

@@ -7,6 +7,7 @@ from typing import Any
 
 from cli.render.amounts import share
 from cli.render.tables import Table, paragraph
+from cli.shell import printable
 
 Rows = Sequence[Sequence[float | None]]
 LEFT_OUT_SHOWN = 10
@@ -67,7 +68,7 @@ def without_positive(report: Mapping[str, Any]) -> str | None:
     names = {str(task["id"]): task["name"] for task in report["tasks"]}
     counts = {names[task]: one["without_positive"] for task, one in report["queries"].items()}
     shown = [f"{name} {count}" for name, count in counts.items() if count]
-    return f"Queries without a positive: {', '.join(shown)}." if shown else None
+    return printable(f"Queries without a positive: {', '.join(shown)}.") if shown else None
 
 
 def left_out(files: Sequence[tuple[str, str]]) -> Table:

@@ -28,7 +28,7 @@ def show_init(shell: Shell, made: Workspace) -> None:
         first = {**note, "backbone": model.backbone}
         members = ", ".join(_member(member) for member in (first, *further))
         network = f"cohort of {model.cohort} ({members}), {length} ({model.ensemble})"
-    shell.emit(f"workspace {made.root}: {network}")
+    shell.emit_line(f"workspace {made.root}: {network}")
     shell.note("next: cdml ingest-task FOLDER, where FOLDER holds one folder of images per category")
 
 

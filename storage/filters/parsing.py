@@ -41,6 +41,9 @@ _TOKEN = re.compile(
 _SAME = {"==": "=", "<>": "!="}
 _NORMALISED = ("category", "task")  # as an ingest does it
 _MOST_CHARACTERS, _DEEPEST, _LARGEST = 100_000, 50, 2**63 - 1
+# What any SQLite takes: an expression 1000 deep, where each "or" adds one, and 32,766 bound values.
+_MOST_CONDITIONS, _MOST_VALUES = 500, 30_000
+_LONGEST_NUMBER, _SHOWN_CHARACTERS = 40, 40  # characters; leading zeros are fine
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +69,8 @@ def parse_filter(text: str) -> Filter:
 
 
 def _tokens(text: str) -> list[_Token]:
-    tokens, place = [], 0
-    while place < len(text.rstrip()):
+    tokens, place, end = [], 0, len(text.rstrip())
+    while place < end:
         found = _TOKEN.match(text, place)
         if found is None or found.lastgroup is None:
             _refuse(text, place + len(text[place:]) - len(text[place:].lstrip()), "this cannot be read")
@@ -84,6 +87,7 @@ class _Parser:
         self._text = text
         self._tokens = tokens
         self._next = 0
+        self._conditions = self._values = 0
 
     def filter(self, depth: int) -> Filter:
         if depth > _DEEPEST:
@@ -137,7 +141,10 @@ class _Parser:
         if token.kind != "word":
             self._fail(f"expected one of the columns {', '.join(COLUMNS)}")
         if token.text.lower() not in COLUMNS:
-            raise UnknownChoice("column in the filter", token.text, COLUMNS)
+            raise UnknownChoice("column in the filter", token.text[:_SHOWN_CHARACTERS], COLUMNS)
+        self._conditions += 1
+        if self._conditions > _MOST_CONDITIONS:
+            self._fail(f"more than {_MOST_CONDITIONS} conditions ('in' takes many values at once)")
         self._next += 1
         return token.text.lower()
 
@@ -146,14 +153,16 @@ class _Parser:
         wanted = "number" if column in NUMBER_COLUMNS else "text"
         if token.kind != wanted:
             self._fail("expected a whole number" if wanted == "number" else "expected a text in quotes")
+        self._values += 1
+        if self._values > _MOST_VALUES:
+            self._fail(f"more than {_MOST_VALUES:,} values")
+        if wanted == "number" and (len(token.text) > _LONGEST_NUMBER or abs(int(token.text)) > _LARGEST):
+            self._fail("the number is too large")
         self._next += 1
         if wanted == "text":
             quote = token.text[0]
             text = token.text[1:-1].replace(2 * quote, quote)
             return unicodedata.normalize("NFC", text) if column in _NORMALISED else text
-        if abs(int(token.text)) > _LARGEST:
-            self._next -= 1
-            self._fail("the number is too large")
         return int(token.text)
 
     @property

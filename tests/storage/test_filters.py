@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import operator
+import re
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy.dialects import postgresql, sqlite
 
 from continual_dml.errors import SettingsError, UnknownChoice
 from storage.filters import parse_filter
+from storage.filters.conditions import condition
 from storage.filters.tree import All, Any, Comparison, Membership, Not
 from storage.reader import WorkspaceReader
 from storage.store import WorkspaceStore
@@ -79,6 +82,60 @@ def test_what_is_no_filter_is_refused_and_the_place_is_shown(text, words):
 def test_only_columns_that_are_meant_for_it_can_be_asked_about(name):
     with pytest.raises((UnknownChoice, SettingsError)):
         parse_filter(f"{name} = 'owl'")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("id = " + "1" * 5000, "the number is too large"),
+        (" or ".join(["id = 1"] * 501), "more than 500 conditions"),
+        (f"id in ({','.join('1' * 30_001)})", "more than 30,000 values"),
+        ("x" * 90_000 + " = 'owl'", "unknown column"),
+    ],
+)
+def test_what_no_database_would_take_is_refused_in_one_short_line(text, words):
+    with pytest.raises((UnknownChoice, SettingsError), match=words) as caught:
+        parse_filter(text)
+    assert len(str(caught.value)) < 300
+
+
+PIECES = ["category", "task", "path", "id", "role", "=", "!=", "<", ">=", "in", "not", "and", "or", "(", ")",
+          ",", "'owl'", '"', "'", "''", "--", ";", "/*", "1", "-1", "9" * 30, "\x00", "\ud800", "\u202e", "%",
+          "\\", "DROP TABLE item", "UNION SELECT", " "]  # fmt: skip
+
+
+pieces = st.lists(st.sampled_from(PIECES))
+
+
+@given(text=st.one_of(st.text(), pieces.map(" ".join), pieces.map("".join)))
+def test_any_text_is_a_filter_or_the_typed_error_and_never_becomes_a_statement(text):
+    try:
+        tree = parse_filter(text)
+    except (SettingsError, UnknownChoice):
+        return
+    for dialect in (sqlite.dialect(), postgresql.dialect()):
+        statement = str(condition(tree).compile(dialect=dialect))
+        assert ONLY_BOUND.fullmatch(statement), statement
+
+
+# Columns, operators and places of bound values: all that the SQL of a filter may be made of.
+ONLY_BOUND = re.compile(
+    r"(category\.name|item\.item_id|item\.path|task\.name|[()=<>! ]|AND|OR|NOT|IN|\?|%\(\w+\)s(::\w+)?"
+    r"|__\[POSTCOMPILE_\w+\])+"
+)
+
+
+def test_the_largest_filters_that_are_let_through_are_answered(opened):
+    reader, items = opened
+    everything = [item["id"] for item in items]
+    assert reader.matching_ids(parse_filter(" or ".join(["id > 0"] * 500))) == everything
+    assert reader.matching_ids(parse_filter(f"id in ({','.join('0123456789' * 3_000)})")) == [
+        one for one in everything if one < 10
+    ]
+    deep = "not (" * 50 + "id > 0" + ")" * 50
+    with pytest.raises(SettingsError, match="more than 50 parts"):
+        parse_filter(deep)
+    assert reader.matching_ids(parse_filter("not (" * 24 + "id > 0" + ")" * 24)) == everything
 
 
 texts = st.one_of(

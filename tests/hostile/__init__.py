@@ -1,0 +1,1 @@
+"""Corpora of hostile input, drawn anew for each run from fixed seeds."""
