@@ -104,6 +104,19 @@ class Checkpoints(Protocol):
         """Keep nothing any more."""
 
 
+class Shards(Protocol):
+    """Keeps what is embedded in one run of an ingest, so that an interrupted one need not embed it again."""
+
+    def find(self, name: str) -> Tensors | None:
+        """Return what an interrupted run has kept as ``name``, or None."""
+
+    def keep(self, name: str, arrays: Tensors) -> str | None:
+        """Keep float32 and int64 arrays from time to time; return, once, why they cannot be kept."""
+
+    def remove(self) -> None:
+        """Keep nothing any more."""
+
+
 class Artefacts(Protocol):
     """The files of one published generation, verified against its manifest before they are used."""
 
@@ -203,6 +216,9 @@ class Store(Protocol):
 
     def checkpoints(self, key: str) -> Checkpoints:
         """Where the training run that ``key`` stands for is kept; no longer than to the next publication."""
+
+    def shards(self, key: str) -> Shards:
+        """Where what that run embeds is kept; no longer than to the next publication."""
 
     def begin(self, task_name: str) -> Draft:
         """Start the next generation under the writer lock."""

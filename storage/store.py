@@ -19,11 +19,13 @@ from continual_dml.errors import (
     WorkspaceError,
 )
 from continual_dml.records import CatalogItem, Generation, TaskSummary
+from storage import embedded_shards
 from storage.artefacts import PublishedArtefacts
 from storage.catalog import history, publish, queries, schema
 from storage.catalog.engine import Database
 from storage.checkpoint import WorkspaceCheckpoint, discard
 from storage.draft import PublishingDraft
+from storage.embedded_shards import WorkspaceShards
 from storage.failpoints import reach
 from storage.recovery import collect, recover, refuse_lost_catalogue
 from storage.self_test import run_self_test
@@ -248,10 +250,15 @@ class WorkspaceStore:
         """Where the training run that ``key`` stands for is kept; no longer than to the next publication."""
         return WorkspaceCheckpoint(self.workspace.checkpoint_file, key)
 
+    def shards(self, key: str) -> WorkspaceShards:
+        """Where what that run embeds is kept; no longer than to the next publication."""
+        return WorkspaceShards(self.workspace.shards_dir, key)
+
     def _tidy(self) -> None:
         """Remove what the publication of a generation makes useless; never fails."""
         try:
             discard(self.workspace.checkpoint_file)
+            embedded_shards.discard(self.workspace.shards_dir)
         except WorkspaceError as error:
             self.warnings.append(str(error))
         self._collect()

@@ -173,6 +173,11 @@ class Workspace:
         """The state of an interrupted training, where there is one."""
         return self.root / "interrupted-training"
 
+    @property
+    def shards_dir(self) -> Path:
+        """What an interrupted ingest has embedded, where there is any."""
+        return self.root / "interrupted-embedding"
+
     def generation_dir(self, generation_id: int) -> Path:
         """Where the files of a published generation lie."""
         return self.generations_dir / f"{generation_id:08d}"

@@ -58,8 +58,8 @@ def ingest_task(
     all of it or nothing. Every option but --set may also come from the environment (CDML_METHOD,
     CDML_STEPS, ...) or from the workspace's cdml.toml; an option given here wins, then the environment.
 
-    A training of more than a minute is kept from time to time: after an interruption the same command goes on
-    where it was. Ends with 3 when it is done but files were left out.
+    What takes more than a minute, training or embedding, is kept from time to time: after an interruption the
+    same command goes on where it was. Ends with 3 when it is done but files were left out.
     """
     flags: dict[str, Any] = {
         "method": method,
@@ -119,12 +119,12 @@ def _ingest(
 
 @contextmanager
 def _told_how_to_go_on(shell: Shell, workspace: Workspace) -> Iterator[None]:
-    """Let the message after an interrupt say that what was learned so far is kept, where it is."""
+    """Let the message after an interrupt say that what was done so far is kept, where it is."""
     begun = time.time()
     try:
         yield
     except KeyboardInterrupt:
-        kept = workspace.checkpoint_file
-        if kept.exists() and kept.stat().st_mtime >= begun:
-            shell.kept = "nothing was published; the same command goes on where the training was"
+        kept = [path for path in (workspace.checkpoint_file, workspace.shards_dir) if path.exists()]
+        if any(path.stat().st_mtime >= begun for path in kept):
+            shell.kept = "nothing was published; the same command goes on where it was"
         raise

@@ -49,7 +49,7 @@ def extract_each(
     """Return what each embedder makes of the same squares (N, S, S, 3), which are read once."""
     were_training = [embedder.training for embedder in embedders]
     count = len(pixels)
-    results = [_room(embedder.eval(), count) for embedder in embedders]
+    results = [room_for(embedder.eval(), count) for embedder in embedders]
     with torch.inference_mode(), compute.autocast():
         for start in range(0, count, BATCH_IMAGES):
             rows = slice(start, min(start + BATCH_IMAGES, count))
@@ -74,6 +74,7 @@ def side_by_side(extracted: Sequence[Extracted]) -> NDArray[np.float32]:
     return np.concatenate([member.features for member in extracted], axis=1)
 
 
-def _room(embedder: Embedder, count: int) -> Extracted:
+def room_for(embedder: Embedder, count: int) -> Extracted:
+    """Return arrays, not filled yet, for what ``embedder`` makes of ``count`` images."""
     outputs = np.empty((count, embedder.settings.embedding_dim), dtype=np.float32)
     return Extracted(np.empty((count, embedder.feature_dim), dtype=np.float32), outputs)

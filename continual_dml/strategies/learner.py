@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from continual_dml.embedding.cohort import build_member, restore_members
 from continual_dml.embedding.embedder import Embedder, embedder_state, restore_embedder
-from continual_dml.embedding.extract import Extracted, extract_each, side_by_side
+from continual_dml.embedding.extract import Extracted, side_by_side
+from continual_dml.embedding.kept_chunks import extract_in_chunks
 from continual_dml.embedding.precision import Compute
 from continual_dml.pixels import JoinedRows
-from continual_dml.ports import Checkpoints, ProgressListener
+from continual_dml.ports import Checkpoints, ProgressListener, Shards
 from continual_dml.records import LabelledImages
 from continual_dml.settings import Settings
 from continual_dml.strategies.averaging import averaged
@@ -62,6 +63,7 @@ class Learner:
         compute: device and precision.
         listener: told of the progress.
         checkpoints: where an interrupted training goes on from; None where none does.
+        shards: where what is embedded of the one task to learn is kept; None where nothing is.
     """
 
     settings: Settings
@@ -69,6 +71,7 @@ class Learner:
     compute: Compute
     listener: ProgressListener
     checkpoints: Checkpoints | None = None
+    shards: Shards | None = None
 
     def learn(
         self,
@@ -169,7 +172,7 @@ class Learner:
 
     def _extract(self, embedders: Sequence[Embedder], images: LabelledImages, stage: str) -> list[Extracted]:
         self.listener.start(stage, len(images))
-        return extract_each(embedders, images.pixels, self.compute, self.listener)
+        return extract_in_chunks(embedders, images.pixels, self.compute, self.listener, self.shards)
 
     def _renewed(
         self,

@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 
 from continual_dml.embedding.embedder import Embedder
 from continual_dml.embedding.extract import extract_each, side_by_side
+from continual_dml.embedding.kept_chunks import Arrays, in_chunks, name_of
 from continual_dml.embedding.precision import Compute
-from continual_dml.ports import ImageReader, ProgressListener
-
-CHUNK_IMAGES = 512
+from continual_dml.ports import ImageReader, ProgressListener, Shards
 
 
 def embed_files(
@@ -22,6 +21,7 @@ def embed_files(
     compute: Compute,
     reader: ImageReader,
     listener: ProgressListener,
+    shards: Shards | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Return the stored features (n, sum of F) of the readable files, and their positions (n,) in ``paths``.
 
@@ -32,14 +32,32 @@ def embed_files(
         compute: device and precision.
         reader: decodes files.
         listener: advanced by one per file.
+        shards: what an interrupted run has kept is taken over from there; None where nothing is kept.
     """
-    width = sum(embedder.feature_dim for embedder in embedders)
-    features = [np.empty((0, width), dtype=np.float32)]
-    positions = [np.empty(0, dtype=np.int64)]
-    for start in range(0, len(paths), CHUNK_IMAGES):
-        rows = slice(start, start + CHUNK_IMAGES)
-        pixels, found = reader.read(paths[rows], hashes[rows])
-        features.append(side_by_side(extract_each(embedders, pixels, compute)))
-        positions.append(found + start)
-        listener.advance(len(paths[rows]))
-    return np.concatenate(features), np.concatenate(positions)
+
+    def embed(rows: NDArray[np.int64]) -> Arrays:
+        pixels, found = reader.read([paths[row] for row in rows], [hashes[row] for row in rows])
+        return {"features": side_by_side(extract_each(embedders, pixels, compute)), "positions": rows[found]}
+
+    def chunk(start: int, stop: int) -> Arrays:
+        listener.advance(stop - start)
+        return embed(np.arange(start, stop))
+
+    def take_over(kept: Arrays, start: int, stop: int) -> Arrays:
+        listener.advance(stop - start)
+        missed = np.setdiff1d(np.arange(start, stop), kept["positions"])
+        if not len(missed):
+            return kept
+        late = embed(missed)  # a file may have come back since
+        order = np.argsort(np.concatenate([kept["positions"], late["positions"]]))
+        return {key: np.concatenate([kept[key], late[key]])[order] for key in kept}
+
+    features = np.empty((len(paths), sum(one.feature_dim for one in embedders)), dtype=np.float32)
+    positions = np.empty(len(paths), dtype=np.int64)
+    name = name_of(embedders, hashes) if shards is not None else ""
+    reached = 0
+    for found in in_chunks(len(paths), name, chunk, take_over, shards, listener):
+        rows = slice(reached, reached + len(found["positions"]))
+        features[rows], positions[rows] = found["features"], found["positions"]
+        reached = rows.stop
+    return features[:reached], positions[:reached]

@@ -150,10 +150,14 @@ class _Ingest:
                 {name: self.parent.read_tensors(f"{name}.safetensors") for name in names}
             )
         context = self.context
-        checkpoints = context.store.checkpoints(self._key())
+        key = self._key()
+        checkpoints, self.shards = context.store.checkpoints(key), context.store.shards(key)
         if context.restart:
             checkpoints.remove()
-        learner = Learner(context.settings, context.pretrained, self.compute, context.listener, checkpoints)
+            self.shards.remove()
+        learner = Learner(
+            context.settings, context.pretrained, self.compute, context.listener, checkpoints, self.shards
+        )
         previous = self.parent.generation.generation_id if self.parent else 0
         with self.watch.stage("learn"):
             return learner.learn(self.plan.task.name, self._images(), state, previous)
@@ -188,6 +192,7 @@ class _Ingest:
             learned.state,
             self.compute,
             learned.moved,
+            self.shards,
         )
         ids, features = [self.gallery_ids], [learned.features]
         parts: list[GalleryPart] = []
@@ -215,8 +220,9 @@ class _Ingest:
             self.context.listener.start("embedding queries", len(paths) + len(self.query_ids))
             hashes = [item.content_hash for item in items]
             old, positions = embed_files(
-                paths, hashes, learned.embedders, self.compute, self.context.reader, self.context.listener
-            )
+                paths, hashes, learned.embedders, self.compute,
+                self.context.reader, self.context.listener, self.shards,
+            )  # fmt: skip
             fresh_pixels = SelectedRows(self.plan.task.pixels, self.plan.query_rows)
             seen = extract_each(learned.embedders, fresh_pixels, self.compute, self.context.listener)
         read = [items[int(position)] for position in positions]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from continual_dml.embedding.embedder import Embedder
 from continual_dml.embedding.precision import Compute
 from continual_dml.errors import GalleryError
-from continual_dml.ports import ImageReader, ProgressListener, Store
+from continual_dml.ports import ImageReader, ProgressListener, Shards, Store
 from continual_dml.records import GalleryPart, VectorState
 from continual_dml.strategies.heads import Head
 from continual_dml.strategies.state import LearnerState
@@ -23,6 +23,7 @@ class LiveModel:
     """What it takes to embed images now, and to carry stored features forward to now.
 
     ``moved`` is False when the task left the weights as they were: stored features are then still exact.
+    ``shards`` keep what it has embedded already.
     """
 
     generation: int
@@ -31,6 +32,7 @@ class LiveModel:
     state: LearnerState
     compute: Compute
     moved: bool = True
+    shards: Shards | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,6 +102,7 @@ def _reembed(
         model.compute,
         reader,
         listener,
+        model.shards,
     )
     missing = np.setdiff1d(np.arange(len(part.ids)), rows)
     return (Reembedded(part.ids[rows], features) if len(rows) else None), missing

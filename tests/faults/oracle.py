@@ -15,7 +15,8 @@ from tests.faults.scenarios import QUIET, Scenario
 from tests.faults.whole_ingest import ALL_SCENARIOS
 
 _IN_A_WORKSPACE = {"cdml.toml", "catalog.db", "catalog.db-wal", "catalog.db-shm", "LOCK", "gen", "leases",
-                   "queries", "initial-weights.safetensors", "interrupted-training"}  # fmt: skip
+                   "queries", "initial-weights.safetensors", "interrupted-training",
+                   "interrupted-embedding"}  # fmt: skip
 
 
 def violations(

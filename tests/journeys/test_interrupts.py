@@ -1,4 +1,4 @@
-"""Ctrl-C in the middle of training: one line, code 130, nothing published."""
+"""Ctrl-C in the middle of training or embedding: one line, code 130, nothing published."""
 
 from __future__ import annotations
 
@@ -8,11 +8,16 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
+import pytest
+
 import cli
-from storage import checkpoint
+from continual_dml.embedding import kept_chunks
+from storage import checkpoint, embedded_shards
 from storage.checkpoint import WorkspaceCheckpoint
+from streams.image_reader import ThreadedImageReader
 
 ROOT = Path(cli.__file__).parent.parent
 LONG = ("--steps", "100000", "--device", "cpu")
@@ -51,7 +56,7 @@ def test_the_same_command_goes_on_where_it_was_interrupted(cdml, site, arrows, m
     monkeypatch.setattr(WorkspaceCheckpoint, "write", write_and_stop)
     stopped = cdml("-w", site.workspace, *task)
     assert stopped.code == 130
-    assert "nothing was published; the same command goes on where the training was" in stopped.err
+    assert "nothing was published; the same command goes on where it was" in stopped.err
     assert cdml("-w", site.workspace, "verify", "--deep").code == 0
 
     other = cdml("-w", site.workspace, *task, "--seed", "1", "--dry-run")
@@ -81,3 +86,69 @@ def test_a_restart_begins_anew(cdml, site, arrows, monkeypatch):
     done = cdml("-w", site.workspace, *task, "--restart")
     assert done.code == 0
     assert "goes on" not in done.err
+
+
+@pytest.fixture
+def stopped_while_embedding(cdml, site, arrows, monkeypatch):
+    """Interrupt a task while images of earlier ones are embedded anew; return its command line."""
+    monkeypatch.setattr(embedded_shards, "EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(kept_chunks, "CHUNK_IMAGES", 8)
+    read, calls = ThreadedImageReader.read, []
+
+    def read_and_stop(self, *arguments):
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return read(self, *arguments)
+
+    task = ("ingest-task", arrows, "--refresh", "reembed", "--steps", "4", "--device", "cpu")
+    with monkeypatch.context() as patched:
+        patched.setattr(ThreadedImageReader, "read", read_and_stop)
+        stopped = cdml("-w", site.workspace, *task)
+    assert stopped.code == 130
+    assert "nothing was published; the same command goes on where it was" in stopped.err
+    assert list((site.workspace / "interrupted-embedding").iterdir())
+    return task
+
+
+def test_an_interrupted_embedding_goes_on_and_gives_the_same_files(
+    cdml, site, stopped_while_embedding, monkeypatch, tmp_path
+):
+    task, untouched = stopped_while_embedding, tmp_path / "untouched"
+    leave_out = shutil.ignore_patterns("interrupted-*")
+    shutil.copytree(site.workspace, untouched, ignore=leave_out)
+    assert cdml("-w", site.workspace, "verify", "--deep").code == 0
+    backup = tmp_path / "backup.tar"
+    assert cdml("-w", site.workspace, "backup", backup).code == 0
+    with tarfile.open(backup) as archive:
+        assert not [name for name in archive.getnames() if "interrupted" in name]
+    read, asked = ThreadedImageReader.read, []
+
+    def counted(self, paths, *others):
+        asked.append(len(paths))
+        return read(self, paths, *others)
+
+    monkeypatch.setattr(ThreadedImageReader, "read", counted)
+    done = cdml("-w", site.workspace, *task)
+    resumed = sum(asked)
+    assert done.code == 0
+    assert done.err.count("of an interrupted run") >= 2, "the new images, and those of an earlier task"
+    assert not (site.workspace / "interrupted-embedding").exists()
+
+    assert cdml("-w", untouched, *task).code == 0
+    assert sum(asked) - resumed == resumed + 3 * 8, "three chunks were kept"
+    for name in ("model.safetensors", "statistics.safetensors", "index.safetensors"):
+        files = [next(iter(root.glob(f"gen/*/{name}"))) for root in (site.workspace, untouched)]
+        assert files[0].read_bytes() == files[1].read_bytes(), name
+
+
+def test_a_restart_takes_nothing_over(cdml, site, stopped_while_embedding):
+    done = cdml("-w", site.workspace, *stopped_while_embedding, "--restart")
+    assert done.code == 0
+    assert "of an interrupted run" not in done.err
+    assert not (site.workspace / "interrupted-embedding").exists()
+
+
+def test_a_purge_leaves_no_features_of_an_interrupted_run(cdml, site, stopped_while_embedding):
+    assert cdml("-w", site.workspace, "delete", "1", "--purge", "--yes").code == 0
+    assert not [path for path in site.workspace.rglob("*") if "interrupted" in path.name]

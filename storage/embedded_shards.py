@@ -1,0 +1,121 @@
+"""Features on their way to the next generation, so that an interrupted ingest need not embed images again.
+
+They lie in one directory of the workspace, about a minute's worth in a file. A file is named for the run that
+wrote it and for its own SHA-256: one that is not whole, or of another run, is as good as none. The next
+publication of whatever kind removes all of them.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from continual_dml.errors import CorruptIndex, WorkspaceError
+from storage import durable
+from storage.tensor_files import render_tensors, view_tensors
+from storage.verified_files import map_verified, open_file, sha256_of
+
+EVERY_SECONDS = 60.0
+Arrays = dict[str, NDArray[Any]]
+
+
+class WorkspaceShards:
+    """Implements ``continual_dml.ports.Shards``.
+
+    Args:
+        directory: of the shards; made when the first one is written.
+        key: a hash, in hexadecimal, of all that decides the run; what another key has written is not read.
+    """
+
+    def __init__(self, directory: Path, key: str) -> None:
+        self._directory = directory
+        self._key = key
+        self._found: dict[str, Arrays] | None = None
+        self._pending: Arrays = {}
+        self._written = time.monotonic()
+        self._fails = False
+
+    def find(self, name: str) -> Arrays | None:
+        """Return the arrays that were kept as ``name``, read-only, or None."""
+        if self._found is None:
+            self._found = dict(self._read())
+        return self._found.get(name)
+
+    def keep(self, name: str, arrays: Mapping[str, NDArray[Any]]) -> str | None:
+        """Keep ``arrays`` with the next shard, which is written when the last one is a minute old.
+
+        What is embedded within one minute is not kept at all. After a failure nothing more is tried.
+
+        Returns:
+            Why nothing could be kept, once; else None.
+        """
+        if self._fails:
+            return None
+        self._pending |= {f"{name}/{each}": array for each, array in arrays.items()}
+        if time.monotonic() - self._written < EVERY_SECONDS:
+            return None
+        content, self._pending = render_tensors(self._pending), {}
+        path = self._directory / f"{self._key}-{sha256_of(content)}"
+        try:
+            durable.make_directory(self._directory)
+            self._remove_foreign()
+            durable.replace_file_atomically(path, content)
+        except WorkspaceError as error:
+            self._fails = True
+            with suppress(WorkspaceError):
+                durable.remove_file(durable.beside_of(path))
+            return str(error)
+        self._written = time.monotonic()
+        return None
+
+    def remove(self) -> None:
+        """Keep nothing any more, of whatever run."""
+        self._found, self._pending = None, {}
+        discard(self._directory)
+
+    def _read(self) -> Iterator[tuple[str, Arrays]]:
+        """Yield the chunks of all whole shards of this run as they lie in their files, mapped into memory."""
+        for path in self._paths():
+            found: dict[str, Arrays] = {}
+            if not path.name.startswith(f"{self._key}-"):
+                continue
+            try:
+                descriptor = open_file(path)
+                try:
+                    size, sha256 = os.fstat(descriptor).st_size, path.name.rpartition("-")[2]
+                    content = map_verified(descriptor, str(path), size, sha256, afresh=True).content
+                finally:
+                    os.close(descriptor)
+                for name, array in view_tensors(content, str(path)).items():
+                    chunk, _, each = name.partition("/")
+                    found.setdefault(chunk, {})[each] = array
+            except (OSError, CorruptIndex):
+                continue
+            yield from found.items()
+
+    def _remove_foreign(self) -> None:
+        """Remove what is no whole shard of this run: another one's can be of no use any more."""
+        for path in self._paths():
+            if not path.name.startswith(f"{self._key}-"):
+                durable.remove_file(path)
+
+    def _paths(self) -> list[Path]:
+        try:
+            return sorted(self._directory.iterdir())
+        except OSError:
+            return []
+
+
+def discard(directory: Path) -> None:
+    """Remove the shards of whatever run, also half-written ones.
+
+    Raises:
+        WorkspaceError: the disk refuses.
+    """
+    durable.remove_tree(directory)
