@@ -1,8 +1,8 @@
 """Features on their way to the next generation, so that an interrupted ingest need not embed images again.
 
-They lie in one directory of the workspace, about a minute's worth in a file. A file is named for the run that
-wrote it and for its own SHA-256: one that is not whole, or of another run, is as good as none. The next
-publication of whatever kind removes all of them.
+They lie in one directory of the workspace, about a minute's worth in a file. A file is named for the live
+generation, for the run that wrote it, and for its own SHA-256: one that is not whole, or of another run, is
+as good as none. The next publication of whatever kind removes all of them, or the next writer after it.
 """
 
 from __future__ import annotations
@@ -30,12 +30,13 @@ class WorkspaceShards:
 
     Args:
         directory: of the shards; made when the first one is written.
+        generation: number of the live one, 0 before the first.
         key: a hash, in hexadecimal, of all that decides the run; what another key has written is not read.
     """
 
-    def __init__(self, directory: Path, key: str) -> None:
+    def __init__(self, directory: Path, generation: int, key: str) -> None:
         self._directory = directory
-        self._key = key
+        self._prefix = f"{_of(generation)}{key}-"
         self._found: dict[str, Arrays] | None = None
         self._pending: Arrays = {}
         self._written = time.monotonic()
@@ -61,10 +62,12 @@ class WorkspaceShards:
         if time.monotonic() - self._written < EVERY_SECONDS:
             return None
         content, self._pending = render_tensors(self._pending), {}
-        path = self._directory / f"{self._key}-{sha256_of(content)}"
+        path = self._directory / f"{self._prefix}{sha256_of(content)}"
         try:
             durable.make_directory(self._directory)
-            self._remove_foreign()
+            for other in _paths(self._directory):
+                if not other.name.startswith(self._prefix):  # another run's are of no use any more
+                    durable.remove_file(other)
             durable.replace_file_atomically(path, content)
         except WorkspaceError as error:
             self._fails = True
@@ -81,9 +84,9 @@ class WorkspaceShards:
 
     def _read(self) -> Iterator[tuple[str, Arrays]]:
         """Yield the chunks of all whole shards of this run as they lie in their files, mapped into memory."""
-        for path in self._paths():
+        for path in _paths(self._directory):
             found: dict[str, Arrays] = {}
-            if not path.name.startswith(f"{self._key}-"):
+            if not path.name.startswith(self._prefix):
                 continue
             try:
                 descriptor = open_file(path)
@@ -99,18 +102,6 @@ class WorkspaceShards:
                 continue
             yield from found.items()
 
-    def _remove_foreign(self) -> None:
-        """Remove what is no whole shard of this run: another one's can be of no use any more."""
-        for path in self._paths():
-            if not path.name.startswith(f"{self._key}-"):
-                durable.remove_file(path)
-
-    def _paths(self) -> list[Path]:
-        try:
-            return sorted(self._directory.iterdir())
-        except OSError:
-            return []
-
 
 def discard(directory: Path) -> None:
     """Remove the shards of whatever run, also half-written ones.
@@ -118,4 +109,25 @@ def discard(directory: Path) -> None:
     Raises:
         WorkspaceError: the disk refuses.
     """
-    durable.remove_tree(directory)
+    if directory.exists():
+        durable.remove_tree(directory)
+
+
+def discard_outdated(directory: Path, generation: int) -> None:
+    """Remove all shards if any was written for another generation than the live one; raises as above.
+
+    A publication that ended before it could tidy up leaves such ones: features, perhaps, of purged images.
+    """
+    if any(not path.name.lstrip(".").startswith(_of(generation)) for path in _paths(directory)):
+        discard(directory)
+
+
+def _of(generation: int) -> str:
+    return f"{generation:08d}-"
+
+
+def _paths(directory: Path) -> list[Path]:
+    try:
+        return sorted(directory.iterdir())
+    except OSError:
+        return []

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from continual_dml.errors import CatalogError, CdmlError
-from storage import durable, leases, query_copies
+from storage import durable, embedded_shards, leases, query_copies
 from storage.catalog import history, publish, queries
 from storage.catalog.address import sqlite_path
 from storage.catalog.engine import Database, revision_of
@@ -34,7 +34,13 @@ def recover(workspace: Workspace, database: Database, kept_generations: int) -> 
         unfinished = queries.unfinished_runs(connection)
     for generation_id in unfinished:
         publish.abandon(database, generation_id)
-    return collect(workspace, database, kept_generations) + _sweep_query_copies(workspace, database)
+    warnings = collect(workspace, database, kept_generations) + _sweep_query_copies(workspace, database)
+    with database.transaction() as connection:
+        live = queries.head(connection)
+    number = live.generation_id if live else 0
+    return warnings + _attempted(
+        lambda path: embedded_shards.discard_outdated(path, number), workspace.shards_dir
+    )
 
 
 def refuse_lost_catalogue(workspace: Workspace, database: Database) -> None:

@@ -252,7 +252,8 @@ class WorkspaceStore:
 
     def shards(self, key: str) -> WorkspaceShards:
         """Where what that run embeds is kept; no longer than to the next publication."""
-        return WorkspaceShards(self.workspace.shards_dir, key)
+        live = self.head()
+        return WorkspaceShards(self.workspace.shards_dir, live.generation_id if live else 0, key)
 
     def _tidy(self) -> None:
         """Remove what the publication of a generation makes useless; never fails."""

@@ -80,7 +80,7 @@ def hashes_of(paths: list[str]) -> list[str]:
 
 
 def embedded(paths, directory=None, *, reader=None, model=None, hashes=None, key="a" * 64, notes=None):
-    shards = None if directory is None else WorkspaceShards(directory, key)
+    shards = None if directory is None else WorkspaceShards(directory, 2, key)
     return embed_files(
         paths, hashes or hashes_of(paths), [model or network()], CPU, reader or CountingReader(),
         notes or Notes(), shards,
@@ -135,7 +135,7 @@ def test_what_another_run_made_is_not_taken_and_not_left_lying(paths, directory)
     interrupted(paths, directory, key="b" * 64)
 
     assert again(paths, directory)[:2] == (names(paths), True)
-    assert all(path.name.startswith("a" * 64) for path in directory.iterdir())
+    assert all(path.name.startswith("00000002-" + "a" * 64) for path in directory.iterdir())
 
 
 def test_other_files_or_another_order_of_them_begin_anew(paths, directory):
@@ -155,7 +155,7 @@ def test_a_shard_that_is_not_whole_is_embedded_again(paths, directory, tmp_path,
         broken = {"cut": content[:-3], "flipped": content[:-3] + bytes([content[-3] ^ 1]) + content[-2:]}
         shard.write_bytes(broken.get(harm, b""))
     elif harm == "renamed":
-        shard.with_name("a" * 64 + "-" + "0" * 64).write_bytes(content)
+        shard.with_name("00000002-" + "a" * 64 + "-" + "0" * 64).write_bytes(content)
     elif harm == "link":
         (tmp_path / "elsewhere").write_bytes(content)
         shard.symlink_to(tmp_path / "elsewhere")
@@ -197,14 +197,14 @@ def test_nothing_is_written_within_the_first_minute(paths, directory, monkeypatc
     now = [100.0]
     monkeypatch.setattr(embedded_shards, "EVERY_SECONDS", 60.0)
     monkeypatch.setattr(embedded_shards.time, "monotonic", lambda: now[0])
-    shards = WorkspaceShards(directory, "a" * 64)
+    shards = WorkspaceShards(directory, 2, "a" * 64)
     now[0] += 59
     assert shards.keep("first", {"features": np.ones((2, 3), np.float32)}) is None
     assert not directory.exists()
     now[0] += 1
     shards.keep("second", {"features": np.zeros((2, 3), np.float32)})
     shards.keep("third", {"features": np.zeros((2, 3), np.float32)})
-    found = WorkspaceShards(directory, "a" * 64)
+    found = WorkspaceShards(directory, 2, "a" * 64)
     assert found.find("first")["features"].tolist() == [[1.0] * 3] * 2
     assert found.find("second") is not None
     assert found.find("third") is None
@@ -240,10 +240,10 @@ def test_pixels_in_memory_are_taken_over_too_for_each_network_of_a_cohort(paths,
                 raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        extract_in_chunks(members, pixels, CPU, listener, Ending(directory, "a" * 64))
+        extract_in_chunks(members, pixels, CPU, listener, Ending(directory, 2, "a" * 64))
     forwards = []
     members[0].register_forward_hook(lambda *_: forwards.append(1))
-    found = extract_in_chunks(members, pixels, CPU, listener, WorkspaceShards(directory, "a" * 64))
+    found = extract_in_chunks(members, pixels, CPU, listener, WorkspaceShards(directory, 2, "a" * 64))
     assert len(forwards) == 2, "four chunks, two of which were kept"
     for one, other in zip(found, whole, strict=True):
         np.testing.assert_allclose(one.features, other.features, atol=1e-6)
@@ -255,7 +255,7 @@ def test_whole_chunks_give_the_bits_of_one_pass(tmp_path, directory, monkeypatch
     pixels = np.random.default_rng(0).integers(0, 256, (600, 16, 16, 3), dtype=np.uint8)
     whole = extract_each([network()], pixels, CPU)[0]
     found = extract_in_chunks(
-        [network()], pixels, CPU, SilentListener(), WorkspaceShards(directory, "a" * 64)
+        [network()], pixels, CPU, SilentListener(), WorkspaceShards(directory, 2, "a" * 64)
     )
     assert np.array_equal(found[0].features, whole.features)
     assert np.array_equal(found[0].outputs, whole.outputs)
