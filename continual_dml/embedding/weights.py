@@ -69,6 +69,8 @@ def read_weights_file(path: Path) -> dict[str, NDArray[Any]]:
         size = path.stat().st_size
     except Exception as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
+        if type(error).__name__ == "UnpicklingError":  # torch would advise to run what is in the file
+            reason = "it holds more than tensors, or is none of these files"
         raise SettingsError(f"cannot read weights from {path}: {reason}; use a safetensors file") from error
     if not isinstance(tensors, Mapping) or not all(isinstance(v, torch.Tensor) for v in tensors.values()):
         raise SettingsError(f"{path} holds no plain mapping of names to tensors; export the state_dict alone")

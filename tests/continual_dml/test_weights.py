@@ -40,6 +40,7 @@ def test_a_pickle_with_code_in_it_is_refused_and_never_run(tmp_path: Path) -> No
         ) as caught:
             read_weights_file(tmp_path / name)
         assert "\n" not in str(caught.value)
+        assert "`False`" not in str(caught.value), "no advice to run it"
 
 
 def test_a_missing_file_names_the_ways_out(tmp_path: Path) -> None:
