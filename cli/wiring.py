@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from continual_dml.ports import ImageReader, ProgressListener, Store
+    from continual_dml.ports import ImageReader, ProgressListener, Store, VectorIndex
     from continual_dml.records import CatalogItem
     from continual_dml.settings import Settings
     from continual_dml.workflows.estimate_ingest import IngestEstimate
@@ -229,7 +229,7 @@ def run_search(
 
         from continual_dml.workflows.search import Searcher
 
-        index = reader.index()
+        index: VectorIndex = reader.index()
         if where is not None:
             index = index.among(np.array(reader.matching_ids(where), dtype=np.int64))
         found = Searcher.open(reader.artefacts, index, device).search(pixels, k)

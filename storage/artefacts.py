@@ -7,15 +7,15 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
 from continual_dml.errors import CorruptIndex
 from continual_dml.records import Generation
 from storage.durable import FileEntry
-from storage.index import INDEXES
-from storage.index.stored import StoredIndex
+from storage.index.stored import IndexKind, StoredIndex
+from storage.index_kinds import index_kind
 from storage.manifest import MANIFEST_NAME, Manifest, is_catalogue_name
 from storage.proven_files import remember
 from storage.tensor_files import parse_tensors
@@ -27,6 +27,9 @@ from storage.verified_files import (
     read_verified,
 )
 
+if TYPE_CHECKING:
+    from storage.catalog.engine import Database
+
 
 class PublishedArtefacts:
     """Implements ``continual_dml.ports.Artefacts``; :meth:`open` makes one.
@@ -35,30 +38,35 @@ class PublishedArtefacts:
         directory: where the files lie.
         generation: what the catalogue says.
         content: its manifest, verified.
+        database: the catalogue's, which an index may have its vectors in; needed to open that one.
 
     Raises:
         CorruptIndex: the manifest is none that this cdml wrote.
     """
 
-    def __init__(self, directory: Path, generation: Generation, content: bytes) -> None:
+    def __init__(
+        self, directory: Path, generation: Generation, content: bytes, database: Database | None = None
+    ) -> None:
         manifest = Manifest.from_bytes(content, str(directory / MANIFEST_NAME))
         self.manifest_bytes = content
         self._directory = directory
         self._generation = generation
         self._manifest = manifest
+        self._database = database
         self._pinned: dict[str, int] = {}
 
     @classmethod
-    def open(cls, directory: Path, generation: Generation) -> PublishedArtefacts:
+    def open(
+        cls, directory: Path, generation: Generation, database: Database | None = None
+    ) -> PublishedArtefacts:
         """Open a generation's directory; its manifest must have the hash that the catalogue says.
 
         Raises:
             CorruptIndex: the manifest differs, or speaks of another generation.
             FileNotFoundError: the directory is gone.
         """
-        opened = cls(
-            directory, generation, read_published(directory / MANIFEST_NAME, None, generation.manifest_sha256)
-        )
+        content = read_published(directory / MANIFEST_NAME, None, generation.manifest_sha256)
+        opened = cls(directory, generation, content, database)
         found = opened.manifest
         if (found.generation_id, found.parent_id) != (generation.generation_id, generation.parent_id):
             raise CorruptIndex(f"{directory} holds the manifest of another generation: {ADVICE}")
@@ -133,9 +141,12 @@ class PublishedArtefacts:
     def open_index(self, *, afresh: bool = False) -> StoredIndex:
         """Return the search index; ``afresh`` checks all of it again. Raises as :meth:`read_tensors`."""
         entry = self._manifest.index
-        kind = INDEXES.get(entry.kind)
-        if kind is None:
-            raise CorruptIndex(f"{self._directory} has an index of unknown kind '{entry.kind}': {ADVICE}")
+        try:
+            kind = index_kind(entry.kind, self._database, self._generation.generation_id)
+        except KeyError as error:
+            raise CorruptIndex(
+                f"{self._directory} has an index of unknown kind '{entry.kind}': {ADVICE}"
+            ) from error
         index: StoredIndex | None = self._mapped_index(kind, entry.file, afresh=afresh)
         if index is not None and entry.removed_file is not None:
             index = index.without(self._removed(entry.removed_file))
@@ -145,6 +156,8 @@ class PublishedArtefacts:
             )
         if (index.dimension, len(index)) != (entry.dimension, entry.items):
             raise CorruptIndex(f"the index in {self._directory} differs from its manifest: {ADVICE}")
+        if afresh:
+            index.prove()
         return index
 
     def _removed(self, name: str) -> NDArray[Any]:
@@ -153,7 +166,7 @@ class PublishedArtefacts:
         except KeyError as error:
             raise CorruptIndex(f"{self.path(name)} lists no ids: {ADVICE}") from error
 
-    def _mapped_index(self, kind: type[StoredIndex], name: str, *, afresh: bool) -> StoredIndex:
+    def _mapped_index(self, kind: IndexKind, name: str, *, afresh: bool) -> StoredIndex:
         if not kind.maps:
             return kind.from_bytes(self.read_bytes(name))
         with self._opened(name) as (descriptor, entry):

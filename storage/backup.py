@@ -25,6 +25,12 @@ from storage.catalog.engine import Database
 from storage.catalog.version import REVISION
 from storage.durable import FileEntry
 from storage.manifest import MANIFEST_NAME
+from storage.pgvector.restoring import (
+    build_without_tables,
+    fill_tables,
+    prepare_for_tables,
+    with_possible_index,
+)
 from storage.verified_files import read_published, sha256_of
 from storage.workspace import Workspace
 
@@ -76,7 +82,8 @@ def restore(archive: Path, root: Path, database_url: str | None, listener: Progr
         archive: what :func:`back_up` wrote.
         root: a folder that does not exist or is empty.
         database_url: of an empty database for the catalogue, whatever it lay in before; None for an SQLite
-            file in the workspace.
+            file in the workspace. An index that lay in PostgreSQL goes there again, or is built anew as the
+            default kind.
         listener: told one unit per file.
 
     Raises:
@@ -84,6 +91,7 @@ def restore(archive: Path, root: Path, database_url: str | None, listener: Progr
         CorruptIndex: the archive is not whole or is none of cdml.
         SchemaTooNew: a newer cdml wrote it.
         CatalogError: the database refuses or is not empty.
+        SettingsError: the index lies in PostgreSQL, and this server has no pgvector.
     """
     root = Path(os.path.abspath(root))  # noqa: PTH100 - symbolic links are kept as the user named them
     if root.exists() and not (root.is_dir() and not any(root.iterdir())):
@@ -94,9 +102,10 @@ def restore(archive: Path, root: Path, database_url: str | None, listener: Progr
     try:
         _unpack(archive, staging, listener)
         content = workspace_file.read(staging / workspace_file.FILE_NAME)
-        content = replace(content, database_url=database_url)
+        content = with_possible_index(replace(content, database_url=database_url))
         durable.replace_text_atomically(staging / workspace_file.FILE_NAME, content.to_text(), 0o600)
         _fill_catalogue(Workspace(staging, content), archive)
+        build_without_tables(Workspace(staging, content), listener)
         for directory in sorted(path for path in staging.rglob("*") if path.is_dir()):
             durable.fsync_directory(directory)
         durable.fsync_directory(staging)
@@ -239,7 +248,9 @@ def _compare(archive: Path, listed: bytes, found: dict[str, FileEntry]) -> None:
 def _fill_catalogue(workspace: Workspace, archive: Path) -> None:
     path = workspace.root / _CATALOGUE
     with closing(Database(workspace.database_url, read_only=False)) as database:
+        prepare_for_tables(workspace, database)
         schema.migrate(database)
         with database.transaction() as connection, path.open("rb") as lines:
             portable.load(connection, lines, str(archive))
+            fill_tables(connection, workspace)
     durable.remove_file(path)

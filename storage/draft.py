@@ -28,6 +28,7 @@ from storage.catalog.rows import Rows
 from storage.failpoints import reach
 from storage.library_versions import library_versions
 from storage.manifest import MANIFEST_NAME, Manifest
+from storage.pgvector.sweep import drop_unneeded
 from storage.self_test import run_self_test
 from storage.staged_files import StagedFiles
 from storage.verified_files import sha256_of
@@ -51,11 +52,10 @@ class PublishingDraft(StagedFiles):
         reservation: Reservation,
         after_publication: Callable[[], None],
     ) -> None:
-        super().__init__(workspace, reservation)
+        super().__init__(workspace, database, reservation)
         self.task_id = reservation.task_id
         self.first_category_id = reservation.first_category_id
         self.first_item_id = reservation.first_item_id
-        self._database = database
         self._after_publication = after_publication
         reach("staging-made")
 
@@ -109,6 +109,7 @@ class PublishingDraft(StagedFiles):
         durable.remove_tree(self._staging)
         durable.remove_tree(self._workspace.generation_dir(self.generation_id))
         query_copies.sweep(self._workspace, referenced)
+        drop_unneeded(self._workspace, self._database)
 
     def _go_live(
         self,
@@ -171,7 +172,7 @@ class PublishingDraft(StagedFiles):
         gallery_ids: Sequence[int],
         parts: Sequence[PartCount],
     ) -> None:
-        staged = PublishedArtefacts(self._staging, generation, manifest)
+        staged = PublishedArtefacts(self._staging, generation, manifest, self._database)
         try:
             run_self_test(staged, gallery_ids, parts, self._sample)
         except SelfTestFailed as error:

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.artefacts import PublishedArtefacts
-from storage.index import INDEXES
 from storage.index.recall import measured_recall
-from storage.index.stored import StoredIndex
+from storage.index.stored import IndexKind, StoredIndex
 from storage.manifest import IndexEntry
 from storage.self_test import hash_of_ids
 from storage.tensor_files import render_tensors
@@ -30,14 +29,14 @@ class IndexFiles:
     inherited: tuple[str, ...] = ()
 
 
-def built(kind: str, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> IndexFiles:
-    """Return a new index of unit ``vectors`` (N, D) under ``ids`` (N,).
+def built(name: str, kind: IndexKind, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> IndexFiles:
+    """Return a new index of unit ``vectors`` (N, D) under ``ids`` (N,), of the ``kind`` called ``name``.
 
     Raises:
         GalleryError: ids occur twice, or a vector is not finite or not of unit length.
     """
-    index = INDEXES[kind].build(ids, vectors)
-    return IndexFiles(_entry(kind, index, ids, vectors), {index.file_name: index.to_bytes()})
+    index = kind.build(ids, vectors)
+    return IndexFiles(_entry(name, index, ids, vectors), {index.file_name: index.to_bytes()})
 
 
 def thinned(

@@ -128,7 +128,7 @@ class WorkspaceReader:
                         continue
                 seen = live
                 try:
-                    artefacts = PublishedArtefacts.open(directory, live)
+                    artefacts = PublishedArtefacts.open(directory, live, database)
                     artefacts.pin()
                 except FileNotFoundError:
                     continue

@@ -14,6 +14,7 @@ from storage.catalog import history, publish, queries
 from storage.catalog.address import sqlite_path
 from storage.catalog.engine import Database, revision_of
 from storage.failpoints import reach
+from storage.pgvector.sweep import drop_unneeded
 from storage.workspace import Workspace
 
 _OWN_NAME = re.compile(r"\d{8,}|\.(staging|removing)-\d{8,}")
@@ -89,7 +90,8 @@ def collect(workspace: Workspace, database: Database, kept_generations: int) -> 
         for path in _numbered(workspace.leases_dir):
             if int(path.name) not in staying:
                 warnings += _attempted(durable.remove_file, path)
-        warnings += _scrub(workspace, database, staying)
+        # While a table of vectors stays, so does what is known of the images in it.
+        warnings += drop_unneeded(workspace, database) or _scrub(workspace, database, staying)
     reach("collected")
     return warnings
 

@@ -13,9 +13,11 @@ from continual_dml.errors import CatalogError, WorkspaceError
 from continual_dml.records import ImageRecord
 from storage import durable, index_files, query_copies
 from storage.artefacts import PublishedArtefacts
+from storage.catalog.engine import Database
 from storage.catalog.publish import Reservation
 from storage.durable import FileEntry
 from storage.failpoints import reach
+from storage.index_kinds import index_kind
 from storage.json_files import render_json
 from storage.manifest import IndexEntry, check_name
 from storage.self_test import Sample, sample_of
@@ -26,10 +28,11 @@ from storage.workspace import Workspace
 class StagedFiles:
     """The staging directory of the generation that ``reservation`` gave numbers to."""
 
-    def __init__(self, workspace: Workspace, reservation: Reservation) -> None:
+    def __init__(self, workspace: Workspace, database: Database, reservation: Reservation) -> None:
         self.generation_id = reservation.generation_id
         self.is_open = True
         self._workspace = workspace
+        self._database = database
         self._reservation = reservation
         self._staging = workspace.staging_dir(self.generation_id)
         self._files: dict[str, FileEntry] = {}
@@ -68,7 +71,8 @@ class StagedFiles:
         kind = self._workspace.index_kind
         files = index_files.thinned(self._parent_artefacts(), kind, ids, vectors) if thin else None
         if files is None:
-            files = index_files.built(kind, ids, vectors)
+            made_by = index_kind(kind, self._database, self.generation_id)
+            files = index_files.built(kind, made_by, ids, vectors)
         for name in files.inherited:
             self.inherit(name)
         for name, content in files.written.items():
@@ -120,5 +124,6 @@ class StagedFiles:
         if base is None:
             raise CatalogError(f"the first generation of {self._workspace.root} has nothing to inherit")
         if self._parent is None:
-            self._parent = PublishedArtefacts.open(self._workspace.generation_dir(base.generation_id), base)
+            directory = self._workspace.generation_dir(base.generation_id)
+            self._parent = PublishedArtefacts.open(directory, base, self._database)
         return self._parent

@@ -27,6 +27,7 @@ from storage.checkpoint import WorkspaceCheckpoint, discard
 from storage.draft import PublishingDraft
 from storage.embedded_shards import WorkspaceShards
 from storage.failpoints import reach
+from storage.index_kinds import require_usable
 from storage.recovery import collect, recover, refuse_lost_catalogue
 from storage.self_test import run_self_test
 from storage.verified_files import ADVICE
@@ -99,7 +100,7 @@ class WorkspaceStore:
         """
         directory = self.workspace.generation_dir(generation.generation_id)
         try:
-            return PublishedArtefacts.open(directory, generation)
+            return PublishedArtefacts.open(directory, generation, self._open_database())
         except FileNotFoundError as error:
             raise CorruptIndex(f"{directory} is missing or not whole: {ADVICE}") from error
 
@@ -146,6 +147,7 @@ class WorkspaceStore:
 
         Raises:
             CatalogError: the catalogue refuses.
+            SettingsError: the kind of index that the next generation is to have cannot be built.
             WorkspaceError: the disk refuses, or the draft before is neither published nor abandoned.
         """
         database = self._open_database()
@@ -154,6 +156,7 @@ class WorkspaceStore:
                 f"generation {self._draft.generation_id} of {self.workspace.root} is still being built: "
                 "publish or abandon it first"
             )
+        require_usable(self.workspace.index_kind, database)
         reservation = publish.reserve(database, task_name)
         reach("reserved")
         self._draft = PublishingDraft(self.workspace, database, reservation, self._tidy)

@@ -83,7 +83,7 @@ def _generation_problems(
         gallery, parts = queries.gallery_ids(connection, number), queries.parts(connection, number)
     directory = workspace.generation_dir(number)
     try:
-        artefacts = PublishedArtefacts.open(directory, generation)
+        artefacts = PublishedArtefacts.open(directory, generation, database)
         artefacts.pin()
     except FileNotFoundError:
         with database.transaction() as connection:
@@ -103,7 +103,8 @@ def _generation_problems(
                 with database.transaction() as connection:
                     difference = disagreement(connection, artefacts)
             except CdmlError as error:
-                yield f"{directory}: {error}"
+                if directory.exists():  # else a writer removed it meanwhile, and with it its table of vectors
+                    yield f"{directory}: {error}"
             else:
                 if difference is not None and _still_published(database, number):
                     yield difference

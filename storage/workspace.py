@@ -67,7 +67,7 @@ class Workspace:
 
         Raises:
             WorkspaceError: there is a workspace already, or the folder holds something else.
-            SettingsError: the database URL cannot be used.
+            SettingsError: the database URL, or the kind of index with this database, cannot be used.
             CatalogError: the database cannot be reached or holds the catalogue of another workspace.
         """
         root = Path(os.path.abspath(root))  # noqa: PTH100 - symbolic links are kept as the user named them
@@ -81,7 +81,7 @@ class Workspace:
             _check_free(root)
             for directory in (workspace.generations_dir, workspace.queries_dir):
                 durable.make_directory(directory)
-            workspace._make_catalogue()
+            workspace._make_catalogue(index)
             weights = None
             if initial_weights is not None:
                 durable.remove_file(workspace.initial_weights_file)
@@ -222,11 +222,13 @@ class Workspace:
         """Return ``cdml.toml`` without the catalogue's address, which may hold a password."""
         return replace(self._content, database_url=None).to_text()
 
-    def _make_catalogue(self) -> None:
+    def _make_catalogue(self, index: str) -> None:
         from storage.catalog import queries, schema
         from storage.catalog.engine import Database
+        from storage.index_kinds import require_usable
 
         with closing(Database(self.database_url, read_only=False)) as database:
+            require_usable(index, database)
             schema.migrate(database)
             with database.transaction() as connection:
                 taken = queries.unfinished_runs(connection) or queries.head(connection)

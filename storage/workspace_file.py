@@ -21,7 +21,7 @@ else:
 
 FILE_NAME = "cdml.toml"
 FORMAT_VERSION = 1
-INDEX_KINDS = ("flat", "flat-f16", "hnsw", "ivf", "ivf-pq")
+INDEX_KINDS = ("flat", "flat-f16", "hnsw", "ivf", "ivf-pq", "pgvector")
 _HEADER = "# Made by `cdml init`. The model section must stay as it is: stored features depend on it.\n\n"
 
 

@@ -16,13 +16,13 @@ from continual_dml.records import Neighbours
 from storage.index.checks import check_vectors
 from storage.index.exact_order import best_first
 from storage.index.flat import FlatIndex
-from storage.index.stored import StoredIndex
+from storage.index.stored import FileIndex
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class FaissIndex(StoredIndex):
+class FaissIndex(FileIndex):
     """An ``IndexIDMap2`` over an index of the subclass's kind, in faiss's own file format."""
 
     file_name = "index.faiss"

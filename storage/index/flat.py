@@ -14,14 +14,14 @@ from continual_dml.errors import CorruptIndex, GalleryError
 from continual_dml.records import Neighbours
 from storage.index.checks import check_vectors
 from storage.index.exact_order import best_first
-from storage.index.stored import StoredIndex
+from storage.index.stored import FileIndex
 from storage.tensor_files import Content, render_tensors, view_tensors
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class FlatIndex(StoredIndex):
+class FlatIndex(FileIndex):
     """Ids and vectors side by side, searched by faiss where they lie."""
 
     file_name = "index.safetensors"

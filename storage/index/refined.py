@@ -17,14 +17,14 @@ from continual_dml.records import Neighbours
 from storage.index.checks import check_vectors
 from storage.index.exact_order import best_first
 from storage.index.flat import FlatIndex
-from storage.index.stored import StoredIndex
+from storage.index.stored import FileIndex
 from storage.tensor_files import Content, render_tensors, view_tensors
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class RefinedIndex(StoredIndex):
+class RefinedIndex(FileIndex):
     """Ids, vectors and codes side by side in one file; the subclass says what the codes are."""
 
     file_name = "index.safetensors"

@@ -3,52 +3,22 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from continual_dml.ports import VectorIndex
 from continual_dml.records import Neighbours
 from storage.tensor_files import Content
 
 
 class StoredIndex(ABC):
-    """A ``continual_dml.ports.VectorIndex`` with a file format."""
+    """A ``continual_dml.ports.VectorIndex`` that a generation keeps, in a file or elsewhere."""
 
     file_name: str
     exact: ClassVar[bool] = True
     """Whether the best items are always found; what is missed otherwise is measured at publication."""
-    maps: ClassVar[bool] = False
-    """Whether :meth:`from_buffer` searches in the buffer itself, so that a file is best mapped."""
-
-    @classmethod
-    @abstractmethod
-    def build(cls, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> StoredIndex:
-        """Index unit ``vectors`` (N, D) under ``ids`` (N,).
-
-        Raises:
-            GalleryError: ids occur twice, or a vector is not finite or not of unit length.
-        """
-
-    @classmethod
-    @abstractmethod
-    def from_bytes(cls, content: bytes) -> StoredIndex:
-        """Open what :meth:`to_bytes` gave; the caller has checked its hash.
-
-        Raises:
-            CorruptIndex: the content is no such index, or breaks the rules of :meth:`build`.
-        """
-
-    @classmethod
-    def from_buffer(cls, content: Content, *, proven: bool) -> StoredIndex:
-        """Open what :meth:`to_bytes` gave, without a copy where the kind can; raises as :meth:`from_bytes`.
-
-        Args:
-            content: must not change any more; the caller has checked its hash.
-            proven: whether this very content was opened before, so that no rule has to be checked again.
-        """
-        del proven
-        return cls.from_bytes(bytes(content))
 
     @abstractmethod
     def to_bytes(self) -> bytes:
@@ -81,8 +51,15 @@ class StoredIndex(ABC):
         del ids
         return None
 
+    def prove(self) -> None:  # noqa: B027 - most kinds have nothing to add
+        """Check afresh what does not lie in the file; a kind that is all in its file has nothing to check.
+
+        Raises:
+            CorruptIndex: it differs from what was published.
+        """
+
     @abstractmethod
-    def among(self, ids: NDArray[np.int64]) -> StoredIndex:
+    def among(self, ids: NDArray[np.int64]) -> VectorIndex:
         """Return an index of those of its items that are among ``ids`` (n,), in any order."""
 
     @abstractmethod
@@ -93,3 +70,56 @@ class StoredIndex(ABC):
             DimensionMismatch: the queries have another dimension.
             GalleryError: a query is not finite, or ``k`` is negative.
         """
+
+
+class IndexKind(Protocol):
+    """How indexes of one kind are built and opened: a class derived from :class:`FileIndex`, or an object."""
+
+    @property
+    def maps(self) -> bool:
+        """Whether :meth:`from_buffer` searches in the buffer itself, so that a file is best mapped."""
+
+    def build(self, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> StoredIndex:
+        """See :meth:`FileIndex.build`."""
+
+    def from_bytes(self, content: bytes) -> StoredIndex:
+        """See :meth:`FileIndex.from_bytes`."""
+
+    def from_buffer(self, content: Content, *, proven: bool) -> StoredIndex:
+        """See :meth:`FileIndex.from_buffer`."""
+
+
+class FileIndex(StoredIndex):
+    """An index that is all in its file."""
+
+    maps: ClassVar[bool] = False
+    """Whether :meth:`from_buffer` searches in the buffer itself, so that a file is best mapped."""
+
+    @classmethod
+    @abstractmethod
+    def build(cls, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> FileIndex:
+        """Index unit ``vectors`` (N, D) under ``ids`` (N,).
+
+        Raises:
+            GalleryError: ids occur twice, or a vector is not finite or not of unit length.
+        """
+
+    @classmethod
+    @abstractmethod
+    def from_bytes(cls, content: bytes) -> FileIndex:
+        """Open what :meth:`to_bytes` gave; the caller has checked its hash.
+
+        Raises:
+            CorruptIndex: the content is no such index, or breaks the rules of :meth:`build`.
+        """
+
+    @classmethod
+    def from_buffer(cls, content: Content, *, proven: bool) -> FileIndex:
+        """Open what :meth:`to_bytes` gave, without a copy where the kind can; raises as :meth:`from_bytes`.
+
+        Args:
+            content: must not change any more; the caller has checked its hash.
+            proven: whether this very content was opened before, so that no rule has to be checked again.
+        """
+        del proven
+        return cls.from_bytes(bytes(content))

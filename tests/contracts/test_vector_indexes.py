@@ -15,6 +15,7 @@ from continual_dml.records import Neighbours
 from continual_dml.testing.vector_index_contract import CHECKS
 from storage.index import INDEXES
 from storage.index.recall import measured_recall
+from storage.index_kinds import PGVECTOR
 from storage.tensor_files import render_tensors, view_tensors
 from storage.workspace_file import INDEX_KINDS
 
@@ -97,7 +98,7 @@ def test_a_faiss_index_with_equal_ids_is_refused_on_opening():
 
 
 def test_every_index_that_a_user_can_choose_is_there_and_the_default_is_exact():
-    assert set(INDEX_KINDS) < set(INDEXES)
+    assert set(INDEX_KINDS) < {*INDEXES, PGVECTOR}
     assert INDEXES[INDEX_KINDS[0]].exact
 
 

@@ -92,12 +92,12 @@ def test_a_generation_that_a_writer_removes_meanwhile_is_followed_by_its_success
         store.untag("good")
     opened, published = backup.PublishedArtefacts.open, []
 
-    def late(directory, generation):
+    def late(*arguments):
         if not published:
             published.append(True)
             with WorkspaceStore(two, kept_generations=1) as store:
                 publish(store, "tools", tmp_path / "tools")
-        return opened(directory, generation)
+        return opened(*arguments)
 
     monkeypatch.setattr(backup.PublishedArtefacts, "open", late)
     back_up(two, tmp_path / "b.tar", QUIET)
