@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 from continual_dml.errors import GalleryError
 from storage.index import INDEXES
 from storage.index.stored import IndexKind
+from storage.workspace_file import PGVECTOR
 
 if TYPE_CHECKING:
     from storage.catalog.engine import Database
-
-PGVECTOR = "pgvector"
 
 
 def index_kind(name: str, database: Database | None, generation_id: int) -> IndexKind:

@@ -74,6 +74,7 @@ class Workspace:
         storage = StorageSettings(keep_generations, index)
         if database_url is not None:
             check_url(database_url)
+        workspace_file.check_index_place(index, database_url)
         _check_free(root)
         durable.make_directory(root)
         workspace = cls(root, WorkspaceFile(settings, database_url))

@@ -12,6 +12,7 @@ from continual_dml.errors import SettingsError, WorkspaceError
 from continual_dml.settings import Settings
 from continual_dml.settings.checks import choice
 from continual_dml.settings.whole import build_section
+from storage.catalog.address import is_postgresql
 from storage.durable import FileEntry
 
 if sys.version_info >= (3, 11):
@@ -21,7 +22,8 @@ else:
 
 FILE_NAME = "cdml.toml"
 FORMAT_VERSION = 1
-INDEX_KINDS = ("flat", "flat-f16", "hnsw", "ivf", "ivf-pq", "pgvector")
+PGVECTOR = "pgvector"
+INDEX_KINDS = ("flat", "flat-f16", "hnsw", "ivf", "ivf-pq", PGVECTOR)
 _HEADER = "# Made by `cdml init`. The model section must stay as it is: stored features depend on it.\n\n"
 
 
@@ -73,6 +75,19 @@ class WorkspaceFile:
             document["initial_weights"] = {"size": entry.size, "sha256": entry.sha256, "note": note}
         document["storage"] = asdict(self.storage)
         return _HEADER + tomli_w.dumps({**document, **self.settings.as_dict()})
+
+
+def check_index_place(index: str, database_url: str | None) -> None:
+    """Accept a kind of index beside a catalogue at this address; None stands for SQLite.
+
+    Raises:
+        SettingsError: the vectors are to lie in PostgreSQL, and the catalogue does not.
+    """
+    if index == PGVECTOR and not is_postgresql(database_url):
+        raise SettingsError(
+            "the index kind 'pgvector' keeps its vectors in PostgreSQL, and the catalogue is to be SQLite: "
+            "give --database-url postgresql+psycopg://user@host/name, or choose another --index"
+        )
 
 
 def read(path: Path) -> WorkspaceFile:

@@ -43,6 +43,11 @@ def sqlite_path(url: str) -> Path | None:
     return None
 
 
+def is_postgresql(url: str | None) -> bool:
+    """Whether an accepted address is one of PostgreSQL; None stands for the workspace's own SQLite file."""
+    return url is not None and sqlite_path(url) is None
+
+
 def check_url(url: str) -> None:
     """Accept ``sqlite:////absolute/file`` and ``postgresql+psycopg://...``.
 

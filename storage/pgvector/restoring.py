@@ -13,15 +13,14 @@ from continual_dml.workflows.gallery_files import stored_parts
 from continual_dml.workflows.rebuild_index import rebuild_index
 from storage.artefacts import PublishedArtefacts
 from storage.catalog import queries
-from storage.catalog.address import sqlite_path
+from storage.catalog.address import is_postgresql
 from storage.catalog.engine import Database
 from storage.catalog.postgres import is_server
-from storage.index_kinds import PGVECTOR
 from storage.pgvector import tables
 from storage.pgvector.index import FILE_NAME, TableEntry
 from storage.store import WorkspaceStore
 from storage.workspace import Workspace
-from storage.workspace_file import INDEX_KINDS, WorkspaceFile
+from storage.workspace_file import INDEX_KINDS, PGVECTOR, WorkspaceFile
 
 
 def with_possible_index(content: WorkspaceFile) -> WorkspaceFile:
@@ -29,8 +28,7 @@ def with_possible_index(content: WorkspaceFile) -> WorkspaceFile:
 
     The same where the catalogue is to lie in PostgreSQL.
     """
-    url = content.database_url
-    if content.storage.index != PGVECTOR or (url is not None and sqlite_path(url) is None):
+    if content.storage.index != PGVECTOR or is_postgresql(content.database_url):
         return content
     return replace(content, storage=replace(content.storage, index=INDEX_KINDS[0]))
 

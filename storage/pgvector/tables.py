@@ -19,6 +19,7 @@ _PREFIX = "gallery_vectors_"
 _NAME = re.compile(_PREFIX + r"\d{1,18}")
 _LEAST_VERSION = (0, 8)  # the first with hnsw.iterative_scan
 _LINKS, _BUILD_WIDTH = 16, 128
+_PATIENCE_MILLISECONDS = 5000
 _MOST_DIMENSIONS = 2000  # of a graph, and of a row that stays in its page
 _ELSE = "or choose another --index"
 
@@ -41,7 +42,11 @@ def require_extension(database: Database) -> None:
         CatalogError: it cannot be reached.
     """
     with database.transaction() as connection:
-        require_server(connection, database.label)
+        if not is_server(connection):
+            raise SettingsError(
+                f"the index kind 'pgvector' keeps its vectors in PostgreSQL, and {database.label} is none: "
+                "set another index under [storage] in cdml.toml, or restore a backup into PostgreSQL"
+            )
         offered = connection.execute(
             text("SELECT installed_version FROM pg_available_extensions WHERE name = 'vector'")
         ).first()
@@ -66,19 +71,6 @@ def require_extension(database: Database) -> None:
         raise SettingsError(
             f"the extension 'vector' of {database.label} lies in a schema that is not searched: have its "
             f"administrator add that one to search_path, {_ELSE}"
-        )
-
-
-def require_server(connection: Connection, label: str) -> None:
-    """Accept a connection to PostgreSQL.
-
-    Raises:
-        SettingsError: it is to another database.
-    """
-    if not is_server(connection):
-        raise SettingsError(
-            f"the index kind 'pgvector' keeps its vectors in PostgreSQL, and {label} is none: give "
-            f"--database-url postgresql+psycopg://user@host/name, {_ELSE}"
         )
 
 
@@ -182,7 +174,7 @@ def tables_in(connection: Connection) -> set[str]:
 
 def drop(connection: Connection, table: str) -> None:
     """Remove a table; gives up soon where somebody else holds it."""
-    connection.execute(text("SET LOCAL lock_timeout = '5s'"))
+    connection.execute(text(f"SET LOCAL lock_timeout = {_PATIENCE_MILLISECONDS}"))
     connection.execute(text(f"DROP TABLE IF EXISTS {table}"))
 
 

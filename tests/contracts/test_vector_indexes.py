@@ -15,9 +15,8 @@ from continual_dml.records import Neighbours
 from continual_dml.testing.vector_index_contract import CHECKS
 from storage.index import INDEXES
 from storage.index.recall import measured_recall
-from storage.index_kinds import PGVECTOR
 from storage.tensor_files import render_tensors, view_tensors
-from storage.workspace_file import INDEX_KINDS
+from storage.workspace_file import INDEX_KINDS, PGVECTOR
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)

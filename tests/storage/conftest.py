@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sqlalchemy import create_engine, make_url, text
 
 from continual_dml.records import Generation, ImageRecord, Role
 from continual_dml.settings import Settings
@@ -14,6 +15,7 @@ from storage import failpoints
 from storage.reader import WorkspaceReader
 from storage.store import WorkspaceStore
 from storage.workspace import Workspace
+from tests.postgres_server import running_server
 from tests.storage.tiny_tasks import SMALL, image_file, on_circle, publish_task
 
 
@@ -94,3 +96,33 @@ def two(tmp_path: Path, small_settings: Settings, publish: Callable[..., Generat
         for name in ("birds", "cars"):
             publish(store, name, tmp_path / name)
     return workspace
+
+
+@pytest.fixture(scope="module")
+def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with running_server(tmp_path_factory.mktemp("postgres")) as address:
+        yield address
+
+
+@pytest.fixture
+def new_database(server_url: str) -> Iterator[Callable[[], str]]:
+    """A function that makes empty databases, which are dropped afterwards."""
+    engine = create_engine(server_url, isolation_level="AUTOCOMMIT")
+    names: list[str] = []
+
+    def make() -> str:
+        names.append(f"empty_{len(names)}")
+        connection.execute(text(f"CREATE DATABASE {names[-1]}"))
+        return make_url(server_url).set(database=names[-1]).render_as_string(hide_password=False)
+
+    with engine.connect() as connection:
+        yield make
+        for name in names:
+            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    engine.dispose()
+
+
+@pytest.fixture
+def there(tmp_path: Path, small_settings: Settings, new_database: Callable[[], str]) -> Workspace:
+    """A workspace with its catalogue and its vectors in PostgreSQL."""
+    return Workspace.create(tmp_path / "there", small_settings, new_database(), index="pgvector")

@@ -10,10 +10,10 @@ from storage.reader import WorkspaceReader
 from storage.store import WorkspaceStore
 from storage.summary import read_status
 from storage.workspace import Workspace
-from storage.workspace_file import INDEX_KINDS
+from storage.workspace_file import INDEX_KINDS, PGVECTOR
 
 
-@pytest.mark.parametrize("kind", INDEX_KINDS)
+@pytest.mark.parametrize("kind", [kind for kind in INDEX_KINDS if kind != PGVECTOR])
 def test_each_kind_is_published_and_found_again(tmp_path, small_settings, publish, invariants, kind):
     workspace = Workspace.create(tmp_path / "workspace", small_settings, index=kind)
     with WorkspaceStore(workspace) as store:
