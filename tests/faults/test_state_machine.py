@@ -30,6 +30,7 @@ from continual_dml.errors import CorruptIndex, UnknownChoice
 from continual_dml.ports import SilentListener
 from storage import failpoints
 from storage.failpoints import STEPS
+from storage.pgvector.tables import table_of
 from storage.reader import WorkspaceReader
 from storage.store import WorkspaceStore
 from storage.verification import verify
@@ -38,6 +39,7 @@ from tests.faults.scenarios import tiny_contents
 from tests.faults.traffic import hashes_of
 from tests.postgres_server import running_server
 from tests.storage.tiny_tasks import SMALL, delete_images, on_circle, publish_task
+from tests.storage.vector_tables import vector_tables
 
 EXAMPLES = int(os.environ.get("CDML_EXAMPLES", "6"))
 COMMITTED = {"committed", "collecting", "collected"}
@@ -51,10 +53,10 @@ class Crash(BaseException):
 class Machine(RuleBasedStateMachine):
     """A workspace beside a model of it: what each generation learned and lost, which one is live, tags."""
 
-    def __init__(self, database_url):
+    def __init__(self, database_url, index):
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="cdml-machine-"))
-        self.url = database_url
+        self.url, self.index = database_url, index
         self.learned = 0
         self.tasks = {None: ()}
         self.deleted = {None: frozenset()}
@@ -63,9 +65,16 @@ class Machine(RuleBasedStateMachine):
 
     @initialize(keep=st.integers(1, 3))
     def make(self, keep):
-        self.workspace = Workspace.create(self.folder / "workspace", SMALL, self.url, keep_generations=keep)
+        folder = self.folder / "workspace"
+        self.workspace = Workspace.create(folder, SMALL, self.url, keep_generations=keep, index=self.index)
 
     def teardown(self):
+        if self.index == "pgvector" and hasattr(self, "workspace"):
+            with self.store():
+                found = vector_tables(self.workspace)
+            assert found == sorted(map(table_of, self.on_disk())), (
+                "tables of vectors without their generation"
+            )
         shutil.rmtree(self.folder)
 
     def store(self, keep=None):
@@ -225,9 +234,9 @@ class Machine(RuleBasedStateMachine):
             assert verify(self.workspace, deep=True, listener=SilentListener()).problems == []
 
 
-def check(database_url):
+def check(database_url, index="flat"):
     run_state_machine_as_test(
-        lambda: Machine(database_url()),
+        lambda: Machine(database_url(), index),
         settings=settings(
             max_examples=EXAMPLES,
             stateful_step_count=12,
@@ -247,11 +256,12 @@ def server(tmp_path_factory):
         yield address
 
 
-def test_any_sequence_on_postgresql(server):
+@pytest.mark.parametrize("index", ["flat", "pgvector"])
+def test_any_sequence_on_postgresql(server, index):
     names = []
 
     def fresh():
-        names.append(f"machine{len(names)}")
+        names.append(f"machine_{index}_{len(names)}")
         engine = create_engine(server, isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
             for old in names[-2:-1]:
@@ -260,4 +270,4 @@ def test_any_sequence_on_postgresql(server):
         engine.dispose()
         return make_url(server).set(database=names[-1]).render_as_string(hide_password=False)
 
-    check(fresh)
+    check(fresh, index)
