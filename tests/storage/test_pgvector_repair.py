@@ -10,6 +10,7 @@ from continual_dml.ports import SilentListener
 from continual_dml.workflows.rebuild_index import rebuild_index
 from storage.backup import back_up, restore
 from storage.reader import WorkspaceReader
+from storage.rebuild_catalogue import rebuild_catalogue, what_is_wrong
 from storage.repair import index_is_damaged
 from storage.store import WorkspaceStore
 from storage.summary import read_status
@@ -44,6 +45,20 @@ def test_an_altered_or_lost_table_is_found_and_built_again_from_the_files(there,
         assert not index_is_damaged(store, store.head())
     assert verify(there, deep=True, listener=QUIET).problems == []
     assert vector_tables(there) == ["gallery_vectors_2"]
+
+
+def test_a_lost_database_is_made_again_from_the_files_with_catalogue_and_vectors(there, tmp_path):
+    with WorkspaceStore(there) as store:
+        publish_whole(store, "birds", tmp_path)
+    execute(there, "DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    assert what_is_wrong(there) is not None
+    rebuild_catalogue(there)
+    with WorkspaceStore(there) as store:
+        assert index_is_damaged(store, store.head())
+        rebuild_index(store)
+    assert verify(there, deep=True, listener=QUIET).problems == []
+    with WorkspaceReader(there) as reader:
+        assert reader.index().search(on_circle(np.array([3])), 1).ids.tolist() == [[3]]
 
 
 def test_a_backup_fills_the_tables_of_another_database(there, tmp_path, new_database):
