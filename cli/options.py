@@ -76,8 +76,8 @@ Index = Annotated[
     str | None,
     typer.Option(
         metavar="KIND",
-        help="How vectors are searched: flat (exact, default), flat-f16 (exact, twice as fast), hnsw, ivf or "
-        "ivf-pq for large galleries, or pgvector in the PostgreSQL database itself; what is missed is "
+        help="How vectors are searched: flat (exact, default), flat-f16 (exact, reads half as much), hnsw, "
+        "ivf or ivf-pq for large galleries, or pgvector in the PostgreSQL database itself; what is missed is "
         "measured at each publication. May be changed later in cdml.toml.",
     ),
 ]

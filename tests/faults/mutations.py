@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -21,20 +22,27 @@ from PIL import Image
 
 from benchmarks.documents import append_result, read_results, replace_tables
 from cli.machine import environment
-from continual_dml.errors import CorruptIndex, UnreadableImage
+from continual_dml.errors import CatalogError, CorruptIndex, UnreadableImage
+from continual_dml.ports import SilentListener
 from continual_dml.settings import StreamSettings
+from storage.catalog import portable
+from storage.catalog.engine import Database
+from storage.index import INDEXES
 from storage.manifest import MANIFEST_NAME
 from storage.reader import WorkspaceReader
 from storage.store import WorkspaceStore
+from storage.verification import verify
 from storage.workspace import Workspace
+from storage.workspace_file import INDEX_KINDS
 from streams.image_reader import read_image
-from tests.storage.tiny_tasks import SMALL, publish_task
+from tests.storage.tiny_tasks import SMALL, delete_images, publish_task
 
 RESULTS, DOCUMENT, TABLES = (
     Path("benchmarks/results/mutations.jsonl"),
     Path("docs/reliability.md"),
     "mutations",
 )
+FILE_KINDS = tuple(kind for kind in INDEX_KINDS if kind in INDEXES)
 IMAGES = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 _SIDE = 16
 
@@ -91,22 +99,31 @@ _WAYS: Sequence[Callable[[bytearray, Random], bytearray]] = (_flip, _cut, _lengt
 
 
 def artefacts(folder: Path, times: int, seed: int = 0) -> list[Tally]:
-    """Change every file of a published generation and read it as a search does."""
-    workspace = Workspace.create(folder / "workspace", SMALL)
-    with WorkspaceStore(workspace) as store:
-        publish_task(store, "birds", folder / "images")
-    with WorkspaceReader(workspace) as reader:
-        names, directory = [MANIFEST_NAME, *reader.artefacts.all_names()], reader.artefacts.path("")
-    return [_artefact(workspace, directory / name, times, Random(f"{seed} {name}")) for name in names]
+    """Change every file of a generation, and an index of each kind, and read it as a search does."""
+    found: dict[str, Tally] = {}
+    for kind in FILE_KINDS:
+        workspace = Workspace.create(folder / kind, SMALL, index=kind)
+        with WorkspaceStore(workspace) as store:
+            publish_task(store, "birds", folder / "images", gallery=12)
+            delete_images(store, [2])
+        with WorkspaceReader(workspace) as reader:
+            names, directory = [MANIFEST_NAME, *reader.artefacts.all_names()], reader.artefacts.path("")
+            index_files = reader.artefacts.index_files
+        for name in names:
+            known = f"{name} ({kind})" if name in index_files else name
+            if known not in found:
+                random = Random(f"{seed} {known}")
+                found[known] = _artefact(workspace, directory / name, known, times, random)
+    return list(found.values())
 
 
-def _artefact(workspace: Workspace, path: Path, times: int, random: Random) -> Tally:
-    content, tally = path.read_bytes(), Tally(path.name)
+def _artefact(workspace: Workspace, path: Path, name: str, times: int, random: Random) -> Tally:
+    content, tally = path.read_bytes(), Tally(name)
     for number in range(times):
         path.write_bytes(mutated(content, random))
         try:
             with WorkspaceReader(workspace) as reader:
-                if path.name == reader.artefacts.manifest.index.file:
+                if path.name in reader.artefacts.index_files:
                     reader.index()
                 else:
                     reader.artefacts.read_bytes(path.name)
@@ -120,6 +137,38 @@ def _artefact(workspace: Workspace, path: Path, times: int, random: Random) -> T
     with WorkspaceReader(workspace) as reader:
         reader.index()  # the file itself is whole again
     return tally
+
+
+def catalogue(folder: Path, times: int, seed: int = 0) -> Tally:
+    """Change the catalogue's own file: nothing it then says may differ without ``verify`` finding it."""
+    workspace = Workspace.create(folder / "catalogue", SMALL)
+    with WorkspaceStore(workspace) as store:
+        for name in ("birds", "cars"):
+            publish_task(store, name, folder / "images")
+    path, random = workspace.root / "catalog.db", Random(f"{seed} catalogue")
+    content, rows, tally = path.read_bytes(), _rows(workspace), Tally("catalog.db")
+    for number in range(times):
+        for log in ("catalog.db-wal", "catalog.db-shm"):
+            (workspace.root / log).unlink(missing_ok=True)
+        path.write_bytes(mutated(content, random))
+        try:
+            if verify(workspace, deep=True, listener=SilentListener()).problems:
+                tally.ended["found by verify"] += 1
+            elif _rows(workspace) == rows:
+                tally.ended["no row changed"] += 1
+            else:
+                tally.wrong.append(f"catalog.db, mutation {number}: other rows, and verify is content")
+        except CatalogError:
+            tally.ended["CatalogError"] += 1
+        except Exception as error:  # noqa: BLE001 - any other one is wrong
+            tally.wrong.append(f"catalog.db, mutation {number}: {type(error).__name__}: {error}")
+    return tally
+
+
+def _rows(workspace: Workspace) -> list[bytes]:
+    database = Database(workspace.database_url, read_only=True)
+    with closing(database), database.transaction() as connection:
+        return list(portable.dump(connection))
 
 
 def images(folder: Path, times: int, seed: int = 0) -> list[Tally]:
@@ -178,7 +227,8 @@ def main(arguments: Sequence[str]) -> int:
         replace_tables(DOCUMENT, TABLES, rendered(read_results(RESULTS)[-1]["lines"]))
         return 0
     with tempfile.TemporaryDirectory() as folder:
-        found = artefacts(Path(folder), options.times) + images(Path(folder) / "images", options.times)
+        at, times = Path(folder), options.times
+        found = [*artefacts(at, times), catalogue(at, times), *images(at / "pictures", times)]
     lines = [{"name": one.name, "ended": dict(one.ended), "wrong": one.wrong[:5]} for one in found]
     print(rendered(lines))
     wrong = [line for one in found for line in one.wrong]

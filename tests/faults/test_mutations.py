@@ -6,17 +6,28 @@ from random import Random
 
 import pytest
 
-from tests.faults.mutations import IMAGES, artefacts, images, mutated
+from storage.index import INDEXES
+from storage.index_files import REMOVED_FILE
+from tests.faults.mutations import FILE_KINDS, IMAGES, artefacts, catalogue, images, mutated
 
 TIMES = 20
 
 
 def test_a_published_file_that_is_changed_in_any_way_is_refused(tmp_path):
     found = artefacts(tmp_path, TIMES)
-    assert {one.name for one in found} >= {"MANIFEST.json", "index.safetensors", "model.safetensors"}
+    names = {one.name for one in found}
+    assert names >= {"MANIFEST.json", "model.safetensors", "catalogue-00000001.jsonl"}
+    assert names >= {f"{INDEXES[kind].file_name} ({kind})" for kind in FILE_KINDS}
+    assert f"{REMOVED_FILE} (hnsw)" in names
     for one in found:
         assert one.wrong == []
         assert one.ended == {"CorruptIndex": TIMES}
+
+
+def test_a_changed_catalogue_is_refused_or_found_or_says_what_it_said_before(tmp_path):
+    found = catalogue(tmp_path, TIMES)
+    assert found.wrong == []
+    assert found.ended.total() == TIMES
 
 
 def test_an_image_that_is_changed_in_any_way_is_an_image_or_unreadable(tmp_path):

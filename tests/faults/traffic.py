@@ -59,6 +59,12 @@ class Report:
     violations: list[str] = field(default_factory=list)
     most_bytes: int = 0
 
+    def add(self, violations: Sequence[str]) -> None:
+        """Take in violations, and tell them at once."""
+        self.violations += violations
+        for one in violations:
+            print(f"violation: {one}", file=sys.stderr, flush=True)
+
     def as_line(self) -> dict[str, Any]:
         """Return it without the single times."""
         times = {kind: _percentiles(found) for kind, found in self.milliseconds.items() if found}
@@ -106,7 +112,7 @@ class Model:
         if pending is None or generation is None:
             return
         if pending["begin"] == "publish":
-            self._tasks[generation] = (*self._tasks[self.head], pending["task"])
+            self._tasks[generation] = (*self._tasks.get(self.head, ("unknown",)), pending["task"])
             self.head = generation
         elif pending["begin"] == "rollback" and pending["generation"] == generation:
             self.head = generation
@@ -177,10 +183,10 @@ def run(folder: Path, seconds: float, *, kill: bool, seed: int = 0) -> Report:
             said = writer.end(signal.SIGKILL)
             report.writers_killed += kill
             if said:
-                report.violations.append(f"the writer failed: {said[-600:]}")
+                report.add([f"the writer failed: {said[-600:]}"])
             acknowledged = [model.hear(line) for line in writer.lines]
             report.operations.update(one for one in acknowledged if one)
-            report.violations += model.compare(workspace.root)
+            report.add(model.compare(workspace.root))
             report.most_bytes = max(report.most_bytes, bytes_below(workspace.root))
             if kill and choose.random() < 0.2:
                 place = choose.randrange(len(readers))
