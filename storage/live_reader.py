@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import final
 
 from continual_dml.errors import CdmlError, WorkspaceError
+from continual_dml.records import Generation
 from storage.catalog import queries
 from storage.catalog.engine import Database
 from storage.index.stored import StoredIndex
@@ -28,8 +29,9 @@ class Health:
 
 @dataclass(slots=True, eq=False)
 class Snapshot:
-    """One generation, open: its catalogue and files through ``reader``, its ``index`` in memory."""
+    """One ``generation``, open: its catalogue and files through ``reader``, its ``index`` in memory."""
 
+    generation: Generation
     reader: WorkspaceReader
     index: StoredIndex
     _users: int = 0
@@ -103,7 +105,7 @@ class LiveReader:
     @property
     def health(self) -> Health:
         """How it is."""
-        return Health(self._current().reader.generation.generation_id, self._problem)
+        return Health(self._current().generation.generation_id, self._problem)
 
     @contextmanager
     def snapshot(self) -> Iterator[Snapshot]:
@@ -129,7 +131,7 @@ class LiveReader:
             try:
                 with database.transaction() as connection:
                     live = queries.head(connection)
-                if live == current.reader.generation:
+                if live == current.generation:
                     self._problem = None
                     return False
                 newer = self._load(database)
@@ -165,7 +167,8 @@ class LiveReader:
             with database.transaction() as connection:
                 gallery = queries.gallery_ids(connection, number)
                 parts = queries.parts(connection, number)
-            snapshot = Snapshot(reader, run_self_test(reader.artefacts, gallery, parts, None))
+            index = run_self_test(reader.artefacts, gallery, parts, None)
+            snapshot = Snapshot(reader.generation, reader, index)
             resources.pop_all()
         return snapshot
 

@@ -51,6 +51,23 @@ def test_who_is_in_the_middle_of_something_stays_on_the_generation_that_it_enter
         entered.reader.items([1])
 
 
+def test_health_can_be_asked_at_the_very_moment_at_which_another_generation_takes_over(
+    two, following, publish, tmp_path, monkeypatch
+):
+    learn(two, publish, "tools", tmp_path)
+    current = following._current
+
+    def overtaken():
+        found = current()
+        monkeypatch.undo()
+        assert following.refresh()
+        return found
+
+    monkeypatch.setattr(following, "_current", overtaken)
+    assert following.health.generation_id == 2
+    assert following.health.generation_id == 3
+
+
 def test_a_newer_generation_that_is_damaged_does_not_answer_and_is_told(two, following, publish, tmp_path):
     number = learn(two, publish, "tools", tmp_path)
     path = two.generation_dir(number) / "model.safetensors"
