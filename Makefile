@@ -29,9 +29,14 @@ contracts: $(STAMP)
 pytest: $(STAMP)
 	$(BIN)/python -m pytest
 
-# Every call to the system that changes a disk is killed and failed, and the power is cut after each: half an hour.
+# Every call to the system that changes a disk is killed and failed, the power is cut after each, every file is mutated,
+# several processes work at once and are killed, long sequences are drawn: an hour and a half.
 faults: $(STAMP)
 	$(BIN)/python -m tests.faults
+	$(BIN)/python -m tests.faults.mutations
+	$(BIN)/python -m tests.faults.traffic --seconds 60
+	$(BIN)/python -m tests.faults.traffic --seconds 600 --kill
+	CDML_EXAMPLES=200 $(BIN)/python -m pytest tests/faults/test_state_machine.py
 
 # The quick comparison; the long one, on real photos, is `python -m benchmarks.grocery_stream`.
 bench: $(STAMP)

@@ -1,4 +1,4 @@
-"""``make faults``: every call of every scenario killed and failed, every power cut, every mutant.
+"""Part of ``make faults``: every call of every scenario killed and failed, every power cut, every mutant.
 
 Two processes share the work. What they find is added to a file of results, from which the tables of
 ``docs/reliability.md`` are made.
