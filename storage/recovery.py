@@ -58,8 +58,8 @@ def refuse_lost_catalogue(workspace: Workspace, database: Database) -> None:
             if revision_of(connection) is not None and queries.knows_any_run(connection):
                 return
     raise CatalogError(
-        f"the catalogue {database.label} is empty, but {workspace.generations_dir} holds generations: "
-        "put the catalogue back, or build it again with `cdml verify --repair`"
+        f"the catalogue {database.label} is missing or empty, but {workspace.generations_dir} holds "
+        "generations: put the catalogue back, or build it again with `cdml verify --repair`"
     )
 
 
