@@ -53,6 +53,26 @@ def test_what_was_acknowledged_is_expected_and_what_was_under_way_allowed(known,
     assert "not ('first', 'second', 'third')" in violation or "of 3" in violation
 
 
+def test_what_was_under_way_may_come_to_light_until_the_next_writer_has_looked(known, tmp_path):
+    workspace, model = known
+    model.hear({"begin": "publish", "task": "third"})
+    assert model.compare(workspace.root) == []
+    with WorkspaceStore(workspace) as store:
+        publish_task(store, "third", tmp_path)
+    assert model.compare(workspace.root) == []
+    model.hear({"begin": "publish", "task": "fourth"})
+    assert model.compare(workspace.root) == []
+    with WorkspaceStore(workspace) as store:
+        publish_task(store, "fourth", tmp_path)
+    model.hear({"live": 4})
+    model.hear({"begin": "publish", "task": "fifth"})
+    assert model.compare(workspace.root) == []
+    model.hear({"live": 4})
+    with WorkspaceStore(workspace) as store:
+        publish_task(store, "fifth", tmp_path)
+    assert len(model.compare(workspace.root)) == 1, "the next writer had seen that it had not happened"
+
+
 @pytest.mark.parametrize(
     ("statement", "words"),
     [

@@ -79,13 +79,24 @@ class Model:
         self.head = head
         self._tasks = {head: tasks}
         self._pending: dict[str, Any] | None = None
+        self._in_doubt: dict[str, Any] | None = None
 
     def hear(self, line: dict[str, Any]) -> str | None:
-        """Take in what a writer tells; returns the operation that it has acknowledged."""
-        if "begin" in line:
+        """Take in what a writer tells; returns the operation that it has acknowledged.
+
+        What a writer sees live, once it has recovered, settles whether the last one's operation happened.
+        Until then it may come to light later than at the first look: a commit that was killed while its log
+        was flushed is not seen by whoever has the database open with others, and is by who opens it first.
+        """
+        if "live" in line:
+            if line["live"] != self.head:
+                self._happened(self._in_doubt, line["live"])
+            self._in_doubt = None
+        elif "begin" in line:
             self._pending = line
         elif "done" in line:
-            self._settle(line.get("generation"))
+            self._happened(self._pending, line.get("generation"))
+            self._pending = None
             return str(line["done"])
         return None
 
@@ -95,9 +106,10 @@ class Model:
             number, tasks, items, _ = tiny_contents(root)  # type: ignore[misc]
         except Exception as error:  # noqa: BLE001 - whatever it is, the workspace cannot be read
             return [f"cannot be read: {type(error).__name__}: {error}"]
+        self._in_doubt, self._pending = self._pending or self._in_doubt, None
         if number != self.head:
-            self._settle(number)
-        self._pending = None
+            self._happened(self._in_doubt, number)
+            self._in_doubt = None
         expected = self._tasks.get(number)
         if number != self.head or tasks != expected:
             return [f"generation {number} holds {tasks}, not {expected} of {self.head}"]
@@ -106,15 +118,14 @@ class Model:
         wrong = [f"missing {wanted - found}"] if wanted - found else []
         return wrong + ([f"phantom or twice {found - wanted}"] if found - wanted else [])
 
-    def _settle(self, generation: int | None) -> None:
-        """Let the operation under way have happened, with the generation that it made live."""
-        pending, self._pending = self._pending, None
-        if pending is None or generation is None:
+    def _happened(self, operation: dict[str, Any] | None, generation: int | None) -> None:
+        """Let an operation have happened, with the generation that it made live."""
+        if operation is None or generation is None:
             return
-        if pending["begin"] == "publish":
-            self._tasks[generation] = (*self._tasks.get(self.head, ("unknown",)), pending["task"])
+        if operation["begin"] == "publish":
+            self._tasks[generation] = (*self._tasks[self.head], operation["task"])
             self.head = generation
-        elif pending["begin"] == "rollback" and pending["generation"] == generation:
+        elif operation["begin"] == "rollback" and operation["generation"] == generation:
             self.head = generation
 
 

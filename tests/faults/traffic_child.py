@@ -56,9 +56,15 @@ class Writer:
                 act = self._roll_back_to_base if full else self._choose.choices(
                     (self._publish, self._roll_back, self._tag), (6, 2, 1)
                 )[0]  # fmt: skip
+                self._tell_live(store)
                 act(store)
             if self._choose.random() < 0.2:
                 self._collect()
+
+    @staticmethod
+    def _tell_live(store: WorkspaceStore) -> None:
+        head = store.head()
+        tell(live=None if head is None else head.generation_id)
 
     def _publish(self, store: WorkspaceStore) -> None:
         self._number += 1
