@@ -13,26 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from continual_dml.errors import CorruptIndex, GalleryError
-from continual_dml.records import Neighbours
 from storage.index.checks import check_vectors
-from storage.index.exact_order import best_first
 from storage.index.flat import FlatIndex
-from storage.index.stored import FileIndex
+from storage.index.vectors_in_file import VectorsInFile
 from storage.tensor_files import Content, render_tensors, view_tensors
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class RefinedIndex(FileIndex):
+class RefinedIndex(VectorsInFile):
     """Ids, vectors and codes side by side in one file; the subclass says what the codes are."""
 
-    file_name = "index.safetensors"
-    maps = True
-
     def __init__(self, ids: NDArray[np.int64], vectors: NDArray[np.float32], codes: NDArray[Any]) -> None:
-        self._ids = ids
-        self._vectors = vectors
+        super().__init__(ids, vectors)
         self._codes = codes
         self._coarse = self._opened(codes, vectors)
 
@@ -50,23 +44,12 @@ class RefinedIndex(FileIndex):
             GalleryError: they are not codes of so many vectors of this dimension.
         """
 
-    @abstractmethod
-    def _nearest(
-        self, queries: NDArray[np.float32], fetched: int
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Return similarities and ids (Q, fetched) of the nearest items, best first."""
-
     @classmethod
     def build(cls, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> Self:
         """Index unit ``vectors`` (N, D) under ``ids`` (N,)."""
         check_vectors(ids, vectors)
         kept = np.array(vectors, order="C")
         return cls(ids.copy(), kept, cls._encoded(kept))
-
-    @classmethod
-    def from_bytes(cls, content: bytes) -> Self:
-        """Open what :meth:`to_bytes` gave."""
-        return cls.from_buffer(content, proven=False)
 
     @classmethod
     def from_buffer(cls, content: Content, *, proven: bool) -> Self:
@@ -85,24 +68,10 @@ class RefinedIndex(FileIndex):
         """Return ids, vectors and codes as one safetensors document."""
         return render_tensors({"ids": self._ids, "vectors": self._vectors, "codes": self._codes})
 
-    @property
-    def dimension(self) -> int:
-        """Length of a vector."""
-        return int(self._vectors.shape[1])
-
-    @property
-    def ids(self) -> NDArray[np.int64]:
-        """All ids (N,), in the order of insertion."""
-        return self._ids
-
     def among(self, ids: NDArray[np.int64]) -> FlatIndex:
         """Return an exact index of those of its items that are among ``ids`` (n,), in any order."""
         rows = np.flatnonzero(np.isin(self._ids, ids))
         return FlatIndex(self._ids[rows], self._vectors[rows])
-
-    def search(self, queries: NDArray[np.float32], k: int) -> Neighbours:
-        """Return ``min(k, len(self))`` items per query (Q, D), best first, the smaller id on ties."""
-        return best_first(self._nearest, queries, self.dimension, k, len(self))
 
     def _candidates(
         self,
