@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from continual_dml.errors import CatalogError, CdmlError, CorruptIndex
+from continual_dml.errors import CatalogError, CdmlError, CorruptIndex, WorkspaceLocked
 from continual_dml.records import Generation
 from storage import durable
 from storage.artefacts import PublishedArtefacts
@@ -104,10 +104,12 @@ def rebuild_catalogue(workspace: Workspace) -> Generation | None:
         The live generation; None where there is none.
 
     Raises:
-        WorkspaceLocked: another writer is at work.
+        WorkspaceLocked: another writer is at work, or was a moment ago.
         CatalogError: no generation on disk can tell; or the database refuses.
     """
     with WriterLock(workspace.lock_file):
+        if what_is_wrong(workspace) is None:
+            raise WorkspaceLocked(f"another cdml has written to {workspace.root}: run the command again")
         found = _read(workspace)
         path = sqlite_path(workspace.database_url)
         if path is None:

@@ -9,7 +9,7 @@ from contextlib import closing
 import pytest
 from sqlalchemy import text
 
-from continual_dml.errors import CatalogError
+from continual_dml.errors import CatalogError, WorkspaceLocked
 from continual_dml.ports import SilentListener
 from storage import draft as draft_module
 from storage.catalog import portable
@@ -103,6 +103,13 @@ def test_a_lost_catalogue_comes_back_row_by_row(lived, harm, publish, tmp_path):
         publish(store, "trees", tmp_path / "trees")
         store.rollback(6)
     assert problems(lived) == []
+
+
+def test_a_whole_catalogue_is_left_alone(lived):
+    before = (lived.root / "catalog.db").read_bytes()
+    with pytest.raises(WorkspaceLocked):
+        rebuild_catalogue(lived)
+    assert (lived.root / "catalog.db").read_bytes() == before
 
 
 def test_what_was_there_before_is_set_aside_and_never_overwritten(lived):
