@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Mapping
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from storage.verified_files import sha256_of
 from storage.workspace import Workspace
 from storage.writer_lock import WriterLock
 
+OLD = "older than the generations"
 _Values = dict[str, Any]
 
 
@@ -85,8 +86,9 @@ def what_is_wrong(workspace: Workspace) -> str | None:
         closing(Database(workspace.database_url, read_only=True)) as database,
         database.transaction() as connection,
     ):
-        if revision_of(connection) is None or not queries.knows_any_run(connection):
-            return "empty"
+        known = queries.newest_run(connection) if revision_of(connection) is not None else 0
+        if int(directories[-1].name) > known:
+            return OLD if known else "empty"
         if revision_of(connection) != REVISION:
             return None
         published = queries.generations(connection)
@@ -97,8 +99,9 @@ def what_is_wrong(workspace: Workspace) -> str | None:
 def rebuild_catalogue(workspace: Workspace) -> Generation | None:
     """Put a catalogue in the place of one that :func:`what_is_wrong` complains about.
 
-    Tags, and which generation is live, are taken from the former one where it can still tell; else there are
-    no tags, and the newest generation on disk is live. A former SQLite file stays beside the new one.
+    Tags, and which generation is live, are taken from the former one where it can still tell, else there are
+    no tags. The newest generation on disk is live where it cannot tell, or was older. A former SQLite file
+    stays beside the new one.
 
     Returns:
         The live generation; None where there is none.
@@ -108,7 +111,8 @@ def rebuild_catalogue(workspace: Workspace) -> Generation | None:
         CatalogError: no generation on disk can tell; or the database refuses.
     """
     with WriterLock(workspace.lock_file):
-        if what_is_wrong(workspace) is None:
+        reason = what_is_wrong(workspace)
+        if reason is None:
             raise WorkspaceLocked(f"another cdml has written to {workspace.root}: run the command again")
         found = _read(workspace)
         path = sqlite_path(workspace.database_url)
@@ -119,6 +123,8 @@ def rebuild_catalogue(workspace: Workspace) -> Generation | None:
         for leftover in _with_logs(beside):
             durable.remove_file(leftover)
         found.choices = _former_choices(workspace)
+        if reason == OLD:
+            found.choices = replace(found.choices, live=None)
         with closing(Database(f"sqlite:///{beside}", read_only=False)) as database:
             live = _fill(database, found)
             database.empty_log()  # closing would do so as well, and not say where it cannot
@@ -185,8 +191,11 @@ def _fill(database: Database, found: _Found) -> Generation | None:
     }
     rows[Head.__tablename__].append({"row_id": 1, "generation_id": live})
     with database.transaction() as connection:
-        if queries.knows_any_run(connection):
-            raise CatalogError(f"the catalogue {database.label} is not empty: it is left as it is")
+        if queries.newest_run(connection):
+            raise CatalogError(
+                f"the catalogue {database.label} is not empty and left as it is: name an empty database as "
+                "database_url in cdml.toml and run this again"
+            )
         portable.fill(connection, rows)
         return queries.head(connection)
 

@@ -45,22 +45,27 @@ def recover(workspace: Workspace, database: Database, kept_generations: int) -> 
 
 
 def refuse_lost_catalogue(workspace: Workspace, database: Database) -> None:
-    """Accept a catalogue that may know what lies in the workspace: an empty one would make debris of it all.
+    """Accept a catalogue that knows what lies in the workspace: to another one it would all be debris.
+
+    A number is given out durably before a directory has it: a larger one says that the catalogue is older.
 
     Raises:
-        CatalogError: it has never seen a generation, and there are some.
+        CatalogError: it has never heard of a generation that is there.
     """
-    if not _numbered(workspace.generations_dir):
+    found = _numbered(workspace.generations_dir)
+    if not found:
         return
-    path = sqlite_path(workspace.database_url)
+    known, path = 0, sqlite_path(workspace.database_url)
     if path is None or path.exists():  # else opening it would make an empty one
         with database.transaction() as connection:
-            if revision_of(connection) is not None and queries.knows_any_run(connection):
-                return
-    raise CatalogError(
-        f"the catalogue {database.label} is missing or empty, but {workspace.generations_dir} holds "
-        "generations: put the catalogue back, or build it again with `cdml verify --repair`"
-    )
+            known = queries.newest_run(connection) if revision_of(connection) is not None else 0
+    newest = max(int(one.name) for one in found)
+    if newest > known:
+        state = f"ends with generation {known}" if known else "is missing or empty"
+        raise CatalogError(
+            f"the catalogue {database.label} {state}, but {workspace.generations_dir} holds generation "
+            f"{newest}: put the right one back, or build it again with `cdml verify --repair`"
+        )
 
 
 def collect(workspace: Workspace, database: Database, kept_generations: int) -> list[str]:

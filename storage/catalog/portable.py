@@ -44,7 +44,7 @@ def load(connection: Connection, lines: Iterable[bytes], where: str) -> None:
         CorruptIndex: a line is none of those.
         CatalogError: the catalogue is not empty.
     """
-    if queries.knows_any_run(connection):
+    if queries.newest_run(connection):
         raise CatalogError(f"the database of {where} holds a catalogue already: give an empty one")
     rows: dict[str, list[dict[str, Any]]] = {table.name: [] for table in Base.metadata.sorted_tables}
     for number, line in enumerate(lines, start=1):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, and_, select, text
+from sqlalchemy import ColumnElement, Connection, and_, func, select, text
 from sqlalchemy.orm import InstrumentedAttribute
 
 from continual_dml.records import CatalogItem, Generation, PartCount, Role, TaskSummary
@@ -68,9 +68,9 @@ def is_published(connection: Connection, generation_id: int) -> bool:
     return connection.execute(chosen).first() is not None
 
 
-def knows_any_run(connection: Connection) -> bool:
-    """Say whether a generation was ever begun."""
-    return connection.execute(select(Run.generation_id).limit(1)).first() is not None
+def newest_run(connection: Connection) -> int:
+    """Return the largest number that was ever given to a generation; 0 before the first."""
+    return connection.execute(select(func.max(Run.generation_id))).scalar() or 0
 
 
 def unfinished_runs(connection: Connection) -> list[int]:

@@ -134,6 +134,26 @@ def test_a_row_that_was_changed_comes_back_and_tags_and_the_live_generation_stay
         assert store.resolve("good") == 5
 
 
+def test_a_catalogue_from_before_makes_no_debris_of_what_came_after_it(two, publish, tmp_path):
+    with closing(sqlite3.connect(two.root / "catalog.db")) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    former = (two.root / "catalog.db").read_bytes()
+    with WorkspaceStore(two) as store:
+        store.tag("kept", 2)
+        publish(store, "ships", tmp_path / "ships")
+        publish(store, "trees", tmp_path / "trees")
+    before, rows = directories(two), rows_of(two)
+    lose_catalogue(two)
+    (two.root / "catalog.db").write_bytes(former)
+    with pytest.raises(CatalogError, match="ends with generation 2, but .* holds generation 4"):
+        WorkspaceStore(two).__enter__()
+    assert directories(two) == before == ["00000002", "00000003", "00000004"]
+    assert what_is_wrong(two) is not None
+    assert rebuild_catalogue(two).generation_id == 4
+    assert rows_of(two) == rows
+    assert problems(two) == []
+
+
 def test_an_image_that_an_older_generation_still_holds_can_be_rolled_back_to(lived):
     lose_catalogue(lived)
     rebuild_catalogue(lived)
