@@ -147,24 +147,25 @@ class PublishedArtefacts:
             raise CorruptIndex(
                 f"{self._directory} has an index of unknown kind '{entry.kind}': {ADVICE}"
             ) from error
-        index: StoredIndex | None = self._mapped_index(kind, entry.file, afresh=afresh)
-        if index is not None and entry.removed_file is not None:
-            index = index.without(self._removed(entry.removed_file))
-        if index is None:
-            raise CorruptIndex(
-                f"{self._directory} leaves items out of an index of kind '{entry.kind}': {ADVICE}"
-            )
+        index = self._mapped_index(kind, entry.file, afresh=afresh)
+        if entry.removed_file is not None:
+            index = self._thinned(index, entry.removed_file)
         if (index.dimension, len(index)) != (entry.dimension, entry.items):
             raise CorruptIndex(f"the index in {self._directory} differs from its manifest: {ADVICE}")
         if afresh:
             index.prove()
         return index
 
-    def _removed(self, name: str) -> NDArray[Any]:
+    def _thinned(self, index: StoredIndex, name: str) -> StoredIndex:
+        """Leave out of ``index`` what the named file lists."""
         try:
-            return self.read_tensors(name)["ids"]
+            thinned = index.without(self.read_tensors(name)["ids"])
         except KeyError as error:
             raise CorruptIndex(f"{self.path(name)} lists no ids: {ADVICE}") from error
+        if thinned is None:
+            kind = self._manifest.index.kind
+            raise CorruptIndex(f"{self._directory} leaves items out of an index of kind '{kind}': {ADVICE}")
+        return thinned
 
     def _mapped_index(self, kind: IndexKind, name: str, *, afresh: bool) -> StoredIndex:
         if not kind.maps:

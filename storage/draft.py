@@ -144,10 +144,7 @@ class PublishingDraft(StagedFiles):
         parent = None if self._reservation.base is None else self._parent_artefacts()
         with self._database.transaction() as connection:
             found = catalogue_files.files_of_next(connection, self._reservation, parent, brought, removed)
-        for name in found.inherited:
-            self.inherit(name)
-        for name, content in found.written.items():
-            self._write(name, content)
+        self._take(found.written, found.inherited)
 
     def _manifest(self, config: Mapping[str, Any], task_id: int) -> Manifest:
         if self._index is None:

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from continual_dml.errors import CorruptIndex, WorkspaceError
 from storage import durable
+from storage.checkpoint import EVERY_SECONDS
 from storage.tensor_files import render_tensors, view_tensors
 from storage.verified_files import map_verified, open_file, sha256_of
 
-EVERY_SECONDS = 60.0
 Arrays = dict[str, NDArray[Any]]
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.artefacts import PublishedArtefacts
+from storage.index import INDEXES
 from storage.index.recall import measured_recall
 from storage.index.stored import IndexKind, StoredIndex
 from storage.manifest import IndexEntry
@@ -56,7 +57,8 @@ def thinned(
     Raises:
         CorruptIndex: the parent's index is damaged.
     """
-    if parent.manifest.index.kind != kind:
+    known = INDEXES.get(kind)
+    if known is None or not known.thins or parent.manifest.index.kind != kind:
         return None
     before = parent.open_index()
     index = before.without(np.setdiff1d(before.ids, ids))

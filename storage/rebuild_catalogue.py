@@ -24,7 +24,7 @@ from storage.catalog.version import REVISION
 from storage.catalogue_files import disagreement, key_of, parse
 from storage.manifest import catalogue_name, read_unlisted_manifest
 from storage.verified_files import sha256_of
-from storage.workspace import Workspace
+from storage.workspace import Workspace, numbered
 from storage.writer_lock import WriterLock
 
 OLD = "older than the generations"
@@ -46,7 +46,6 @@ class _Found:
     tables: dict[str, dict[tuple[Any, ...], _Values]] = field(
         default_factory=lambda: {name: {} for name in Base.metadata.tables}
     )
-    choices: _Choices = field(default_factory=_Choices)
 
     def add(self, table: str, values: _Values) -> None:
         """Take a row in; of an item that was deleted in one generation and not in another, the fuller one."""
@@ -73,7 +72,7 @@ def what_is_wrong(workspace: Workspace) -> str | None:
     Raises:
         CatalogError: a server cannot be reached.
     """
-    directories = _directories(workspace)
+    directories = numbered(workspace.generations_dir)
     path = sqlite_path(workspace.database_url)
     if path is not None:
         if not path.exists():
@@ -86,7 +85,7 @@ def what_is_wrong(workspace: Workspace) -> str | None:
         closing(Database(workspace.database_url, read_only=True)) as database,
         database.transaction() as connection,
     ):
-        known = queries.newest_run(connection) if revision_of(connection) is not None else 0
+        known = queries.newest_run(connection)
         if int(directories[-1].name) > known:
             return OLD if known else "empty"
         if revision_of(connection) != REVISION:
@@ -118,15 +117,15 @@ def rebuild_catalogue(workspace: Workspace) -> Generation | None:
         path = sqlite_path(workspace.database_url)
         if path is None:
             with closing(Database(workspace.database_url, read_only=False)) as database, database.writer():
-                return _fill(database, found)
+                return _fill(database, found, _Choices())
         beside = path.with_name(f"{path.name}.rebuilt")
         for leftover in _with_logs(beside):
             durable.remove_file(leftover)
-        found.choices = _former_choices(workspace)
+        choices = _former_choices(workspace)
         if reason == OLD:
-            found.choices = replace(found.choices, live=None)
+            choices = replace(choices, live=None)
         with closing(Database(f"sqlite:///{beside}", read_only=False)) as database:
-            live = _fill(database, found)
+            live = _fill(database, found, choices)
             database.empty_log()  # closing would do so as well, and not say where it cannot
         _set_aside(path)
         durable.rename(beside, path)
@@ -137,7 +136,7 @@ def rebuild_catalogue(workspace: Workspace) -> Generation | None:
 def _read(workspace: Workspace) -> _Found:
     found = _Found()
     reasons = []
-    directories = _directories(workspace)
+    directories = numbered(workspace.generations_dir)
     for directory in directories:
         try:
             found.merge(_rows_of(directory))
@@ -175,13 +174,12 @@ def _rows_of(directory: Path) -> _Found:
     return found
 
 
-def _fill(database: Database, found: _Found) -> Generation | None:
+def _fill(database: Database, found: _Found, choices: _Choices) -> Generation | None:
     schema.migrate(database)
     parents = found.parents()
     for number in parents:
         for ancestor in _lineage(number, parents):
             found.add(Ancestor.__tablename__, {"generation_id": number, "ancestor_id": ancestor})
-    choices = found.choices
     live = choices.live if choices.live in parents else max(parents, default=None)
     for name, number in choices.tags.items():
         if number in parents:
@@ -254,12 +252,3 @@ def _contradicts(workspace: Workspace, connection: Connection, generation: Gener
         return disagreement(connection, PublishedArtefacts.open(directory, generation)) is not None
     except (CdmlError, FileNotFoundError):
         return False
-
-
-def _directories(workspace: Workspace) -> list[Path]:
-    """Return the directories of published generations, oldest first."""
-    try:
-        found = [path for path in workspace.generations_dir.iterdir() if path.name.isdigit()]
-    except FileNotFoundError:
-        return []
-    return sorted(found, key=lambda path: int(path.name))

@@ -12,10 +12,10 @@ from continual_dml.errors import CatalogError, CdmlError
 from storage import durable, embedded_shards, leases, query_copies
 from storage.catalog import history, publish, queries
 from storage.catalog.address import sqlite_path
-from storage.catalog.engine import Database, revision_of
+from storage.catalog.engine import Database
 from storage.failpoints import reach
 from storage.pgvector.sweep import drop_unneeded
-from storage.workspace import Workspace
+from storage.workspace import Workspace, numbered
 
 _OWN_NAME = re.compile(r"\d{8,}|\.(staging|removing)-\d{8,}")
 
@@ -52,14 +52,14 @@ def refuse_lost_catalogue(workspace: Workspace, database: Database) -> None:
     Raises:
         CatalogError: it has never heard of a generation that is there.
     """
-    found = _numbered(workspace.generations_dir)
+    found = numbered(workspace.generations_dir)
     if not found:
         return
     known, path = 0, sqlite_path(workspace.database_url)
     if path is None or path.exists():  # else opening it would make an empty one
         with database.transaction() as connection:
-            known = queries.newest_run(connection) if revision_of(connection) is not None else 0
-    newest = max(int(one.name) for one in found)
+            known = queries.newest_run(connection)
+    newest = int(found[-1].name)
     if newest > known:
         state = f"ends with generation {known}" if known else "is missing or empty"
         raise CatalogError(
@@ -92,7 +92,7 @@ def collect(workspace: Workspace, database: Database, kept_generations: int) -> 
         for path in found:
             if _OWN_NAME.fullmatch(path.name):
                 warnings += _attempted(_remove, path)
-        for path in _numbered(workspace.leases_dir):
+        for path in numbered(workspace.leases_dir):
             if int(path.name) not in staying:
                 warnings += _attempted(durable.remove_file, path)
         # While a table of vectors stays, so does what is known of the images in it.
@@ -120,7 +120,7 @@ def _scrub(workspace: Workspace, database: Database, staying: set[int]) -> list[
 
 def _in_use(workspace: Workspace, kept: set[int], claims: ExitStack) -> set[int]:
     """Return the generations that readers look at, of those that are not kept; all others are claimed."""
-    found = _numbered(workspace.generations_dir) + _numbered(workspace.leases_dir)
+    found = numbered(workspace.generations_dir) + numbered(workspace.leases_dir)
     in_use = set()
     for number in sorted({int(path.name) for path in found} - kept):
         try:
@@ -131,13 +131,6 @@ def _in_use(workspace: Workspace, kept: set[int], claims: ExitStack) -> set[int]
         if claim is not None:
             claims.callback(os.close, claim)
     return in_use
-
-
-def _numbered(directory: Path) -> list[Path]:
-    try:
-        return sorted(path for path in directory.iterdir() if path.name.isdigit())
-    except FileNotFoundError:
-        return []
 
 
 def _attempted(remove: Callable[[Path], None], path: Path) -> list[str]:

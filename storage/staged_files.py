@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -73,10 +73,7 @@ class StagedFiles:
         if files is None:
             made_by = index_kind(kind, self._database, self.generation_id)
             files = index_files.built(kind, made_by, ids, vectors)
-        for name in files.inherited:
-            self.inherit(name)
-        for name, content in files.written.items():
-            self._write(name, content)
+        self._take(files.written, files.inherited)
         self._index = files.entry
         self._sample = sample_of(ids, vectors)
 
@@ -106,6 +103,12 @@ class StagedFiles:
         self._require_open()
         self._query_directories.add(query_copies.keep_copy(self._workspace, record))
         reach("query-copied")
+
+    def _take(self, written: Mapping[str, bytes], inherited: Iterable[str]) -> None:
+        for name in inherited:
+            self.inherit(name)
+        for name, content in written.items():
+            self._write(name, content)
 
     def _write(self, name: str, content: bytes) -> None:
         self._require_open()

@@ -240,6 +240,15 @@ class Workspace:
             )
 
 
+def numbered(directory: Path) -> list[Path]:
+    """Return what in a directory of the workspace is named for a published generation, oldest first."""
+    try:
+        found = [path for path in directory.iterdir() if path.name.isdigit()]
+    except FileNotFoundError:
+        return []
+    return sorted(found, key=lambda path: int(path.name))
+
+
 def _check_free(root: Path) -> None:
     if (root / workspace_file.FILE_NAME).exists():
         raise WorkspaceError(

@@ -10,6 +10,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from continual_dml.records import CatalogItem, Generation, PartCount, Role, TaskSummary
 from storage.catalog import statements
+from storage.catalog.engine import revision_of
 from storage.catalog.statements import RunStatement
 from storage.catalog.tables import Ancestor, Category, GenerationRow, Head, Item, Removal, Run, Task
 
@@ -69,7 +70,9 @@ def is_published(connection: Connection, generation_id: int) -> bool:
 
 
 def newest_run(connection: Connection) -> int:
-    """Return the largest number that was ever given to a generation; 0 before the first."""
+    """Return the largest number that was ever given to a generation; 0 before the first or without tables."""
+    if revision_of(connection) is None:
+        return 0
     return connection.execute(select(func.max(Run.generation_id))).scalar() or 0
 
 

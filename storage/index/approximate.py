@@ -32,6 +32,7 @@ class HnswIndex(FaissIndex):
     """A graph of near neighbours: fast to ask, slow to build, more memory than the vectors."""
 
     exact = False
+    thins = True
 
     _LINKS, _BUILD_WIDTH, _LEAST_WIDTH = 32, 200, 128
 

@@ -22,6 +22,20 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
+def search_arrays(
+    index: Any,  # noqa: ANN401 - faiss has no types
+    queries: NDArray[np.float32],
+    fetched: int,
+    parameters: Any,  # noqa: ANN401
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return similarities and ids (Q, fetched) as faiss finds them, best first; id -1 past the last."""
+    # faiss.contrib.torch_utils, once anything in the process has imported it, puts a search without
+    # ``params`` in the place of this one, and keeps the first under another name.
+    search = getattr(index, "search_numpy", index.search)
+    similarities, ids = search(queries, fetched, params=parameters)
+    return similarities, ids
+
+
 class FaissIndex(FileIndex):
     """An ``IndexIDMap2`` over an index of the subclass's kind, in faiss's own file format."""
 
@@ -103,10 +117,7 @@ class FaissIndex(FileIndex):
     def _nearest(
         self, queries: NDArray[np.float32], fetched: int
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        # faiss.contrib.torch_utils, once anything in the process has imported it, puts a search without
-        # ``params`` in the place of this one, and keeps the first under another name.
-        search = getattr(self._index, "search_numpy", self._index.search)
-        similarities, ids = search(queries, fetched, params=self._parameters(fetched))
+        similarities, ids = search_arrays(self._index, queries, fetched, self._parameters(fetched))
         short = (ids < 0).any(axis=1)  # faiss found fewer than there are
         if short.any():
             exact = FlatIndex(self.ids, self._vectors()).search(queries[short], fetched)

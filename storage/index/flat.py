@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from continual_dml.errors import CorruptIndex, GalleryError
 from storage.index.checks import check_vectors
 from storage.index.vectors_in_file import VectorsInFile
-from storage.tensor_files import Content, render_tensors, view_tensors
+from storage.tensor_files import render_tensors
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -27,18 +26,6 @@ class FlatIndex(VectorsInFile):
         """Index unit ``vectors`` (N, D) under ``ids`` (N,)."""
         check_vectors(ids, vectors)
         return cls(ids.copy(), np.array(vectors, order="C"))
-
-    @classmethod
-    def from_buffer(cls, content: Content, *, proven: bool) -> Self:
-        """Search in ``content``, which must not change any more."""
-        tensors = view_tensors(content, cls.file_name)
-        try:
-            ids, vectors = tensors["ids"], tensors["vectors"]
-            if not proven:
-                check_vectors(ids, vectors)
-        except (KeyError, GalleryError) as error:
-            raise CorruptIndex(f"{cls.file_name} is no index of this cdml: {error}") from error
-        return cls(ids, vectors)
 
     def to_bytes(self) -> bytes:
         """Return ids and vectors as one safetensors document."""

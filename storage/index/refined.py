@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from continual_dml.errors import CorruptIndex, GalleryError
+from continual_dml.errors import CorruptIndex
 from storage.index.checks import check_vectors
+from storage.index.faiss_backed import search_arrays
 from storage.index.flat import FlatIndex
 from storage.index.vectors_in_file import VectorsInFile
-from storage.tensor_files import Content, render_tensors, view_tensors
+from storage.tensor_files import render_tensors
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 class RefinedIndex(VectorsInFile):
     """Ids, vectors and codes side by side in one file; the subclass says what the codes are."""
+
+    _TENSORS = ("ids", "vectors", "codes")
 
     def __init__(self, ids: NDArray[np.int64], vectors: NDArray[np.float32], codes: NDArray[Any]) -> None:
         super().__init__(ids, vectors)
@@ -51,19 +54,6 @@ class RefinedIndex(VectorsInFile):
         kept = np.array(vectors, order="C")
         return cls(ids.copy(), kept, cls._encoded(kept))
 
-    @classmethod
-    def from_buffer(cls, content: Content, *, proven: bool) -> Self:
-        """Search in ``content``, which must not change any more; only the codes are read at once."""
-        tensors = view_tensors(content, cls.file_name)
-        try:
-            ids, vectors = tensors["ids"], tensors["vectors"]
-            if not proven:
-                check_vectors(ids, vectors)
-            return cls(ids, vectors, tensors["codes"])
-        except (KeyError, RuntimeError, AttributeError, ValueError, AssertionError, GalleryError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise CorruptIndex(f"{cls.file_name} is no index of this cdml: {reason}") from error
-
     def to_bytes(self) -> bytes:
         """Return ids, vectors and codes as one safetensors document."""
         return render_tensors({"ids": self._ids, "vectors": self._vectors, "codes": self._codes})
@@ -86,8 +76,7 @@ class RefinedIndex(VectorsInFile):
             Their similarities and rows (Q, fetched), best first, row -1 where too few were found; and the
             least similarity (Q,) that a code among the ``width`` had.
         """
-        search = getattr(self._coarse, "search_numpy", self._coarse.search)  # see FaissIndex
-        to_codes, rows = search(queries, width, params=parameters)
+        to_codes, rows = search_arrays(self._coarse, queries, width, parameters)
         if rows.max(initial=-1) >= len(self):
             raise CorruptIndex(f"{self.file_name} names rows that it does not have: run `cdml verify`")
         similarities = self._similarities(queries, rows)

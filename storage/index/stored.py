@@ -94,6 +94,8 @@ class FileIndex(StoredIndex):
 
     maps: ClassVar[bool] = False
     """Whether :meth:`from_buffer` searches in the buffer itself, so that a file is best mapped."""
+    thins: ClassVar[bool] = False
+    """Whether :meth:`without` gives an index, so that opening one for that is worth while."""
 
     @classmethod
     @abstractmethod

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from continual_dml.errors import CorruptIndex, GalleryError
 from continual_dml.records import Neighbours
+from storage.index.checks import check_vectors
 from storage.index.exact_order import best_first
 from storage.index.stored import FileIndex
-from storage.tensor_files import Content
+from storage.tensor_files import Content, view_tensors
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -22,6 +24,9 @@ class VectorsInFile(FileIndex):
 
     file_name = "index.safetensors"
     maps = True
+
+    _TENSORS: tuple[str, ...] = ("ids", "vectors")
+    """What lies in the file, by the names under which it is given to the constructor."""
 
     def __init__(self, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
         self._ids = ids
@@ -39,9 +44,16 @@ class VectorsInFile(FileIndex):
         return cls.from_buffer(content, proven=False)
 
     @classmethod
-    @abstractmethod
     def from_buffer(cls, content: Content, *, proven: bool) -> Self:
         """Search in ``content``, which must not change any more."""
+        tensors = view_tensors(content, cls.file_name)
+        try:
+            if not proven:
+                check_vectors(tensors["ids"], tensors["vectors"])
+            return cls(**{name: tensors[name] for name in cls._TENSORS})
+        except (KeyError, RuntimeError, AttributeError, ValueError, AssertionError, GalleryError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise CorruptIndex(f"{cls.file_name} is no index of this cdml: {reason}") from error
 
     @property
     def dimension(self) -> int:

@@ -6,7 +6,7 @@ from continual_dml.errors import CdmlError, CorruptIndex
 from storage.catalog.engine import Database
 from storage.pgvector import tables
 from storage.pgvector.index import FILE_NAME, TableEntry
-from storage.workspace import Workspace
+from storage.workspace import Workspace, numbered
 
 
 def drop_unneeded(workspace: Workspace, database: Database) -> list[str]:
@@ -42,11 +42,10 @@ def _dropped(database: Database, table: str) -> list[str]:
 
 def _spoken_of(workspace: Workspace) -> set[str]:
     named = set()
-    for directory in workspace.generations_dir.iterdir():
-        if directory.name.isdigit():
-            named.add(tables.table_of(int(directory.name)))
-            try:
-                named.add(TableEntry.from_bytes((directory / FILE_NAME).read_bytes()).table)
-            except (OSError, CorruptIndex):
-                continue
+    for directory in numbered(workspace.generations_dir):
+        named.add(tables.table_of(int(directory.name)))
+        try:
+            named.add(TableEntry.from_bytes((directory / FILE_NAME).read_bytes()).table)
+        except (OSError, CorruptIndex):
+            continue
     return named

@@ -54,6 +54,7 @@ def test_an_index_that_can_leave_items_out_answers_as_one_that_never_held_them(n
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
     whole = INDEXES[name].build(ids, vectors)
     first = whole.without(ids[:5])
+    assert whole.thins == (first is not None)
     if first is None:
         assert name != "hnsw"
         return
