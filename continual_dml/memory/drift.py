@@ -1,4 +1,4 @@
-"""Drift maps: affine maps that carry points of one generation's feature space into the next one's."""
+"""Affine maps from one generation's feature space into the next one's, and how one is fitted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Matrix = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AffineMap:
-    """``x -> x @ matrix.T + offset`` for rows x; ``matrix`` (d, d) and ``offset`` (d,) in float64."""
+    """``x -> x @ matrix.T + offset`` for rows x (d,); ``matrix`` (e, d) and ``offset`` (e,) in float64."""
 
     matrix: Matrix
     offset: NDArray[np.float64]
@@ -26,12 +26,19 @@ class AffineMap:
         return cls(np.eye(dimension), np.zeros(dimension))
 
     def __call__(self, points: NDArray[np.floating]) -> Matrix:
-        """Return the images of ``points`` (N, d)."""
+        """Return the images (N, e) of ``points`` (N, d)."""
         return points @ self.matrix.T + self.offset
 
     def after(self, first: AffineMap) -> AffineMap:
         """Return the one map that applies ``first`` and then this one."""
         return AffineMap(self.matrix @ first.matrix, self.matrix @ first.offset + self.offset)
+
+    def as_stored(self) -> AffineMap:
+        """Return the map with the precision that it is kept with: what is read back is what was used."""
+        return AffineMap(
+            self.matrix.astype(np.float32).astype(np.float64),
+            self.offset.astype(np.float32).astype(np.float64),
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,13 +49,13 @@ class DriftFit:
     residual: Matrix
 
 
-def fit_drift(before: NDArray[np.floating], after: NDArray[np.floating], strength: float) -> DriftFit:
+def fit_drift(before: NDArray[np.floating], after: NDArray[np.floating], strength: float | None) -> DriftFit:
     """Fit the affine map from features of the old model to features of the new one, on the same images.
 
     Args:
         before: (N, d) features by the old model (a).
         after: (N, d) features of the same images by the new model (b).
-        strength: lambda, relative to the mean variance of ``before``.
+        strength: lambda, relative to the mean variance of ``before``; None for the identity.
 
     Returns:
         The map and the residual covariance; see :func:`fit_drift_from_moments`.
@@ -61,7 +68,7 @@ def fit_drift(before: NDArray[np.floating], after: NDArray[np.floating], strengt
     return fit_drift_from_moments(moments, strength)
 
 
-def fit_drift_from_moments(moments: PairedMoments, strength: float) -> DriftFit:
+def fit_drift_from_moments(moments: PairedMoments, strength: float | None) -> DriftFit:
     """Fit the affine map from the old feature space to the new one, from moments gathered in any order.
 
     Ridge regression toward the identity, so that directions which the new images never excite stay put::
@@ -71,7 +78,8 @@ def fit_drift_from_moments(moments: PairedMoments, strength: float) -> DriftFit:
 
     Args:
         moments: of the same images' features by the old model (a) and the new one (b), of dimension d.
-        strength: lambda, relative to the mean variance of the old features.
+        strength: lambda, relative to the mean variance of the old features; None for the identity, whose
+            residual is the second moment of the drift itself.
 
     Returns:
         The map and the residual covariance R, divided by the number of images.
@@ -90,6 +98,10 @@ def fit_drift_from_moments(moments: PairedMoments, strength: float) -> DriftFit:
         raise TrainingError("a drift map was to be fitted to no image at all; pass features of at least one")
     c_aa, c_ba, c_bb = moments.c_aa, moments.c_ba, moments.c_bb
     dimension = len(c_aa)
+    if strength is None:
+        shift = moments.mean_b - moments.mean_a
+        moved = c_bb - c_ba - c_ba.T + c_aa + np.outer(shift, shift)
+        return DriftFit(AffineMap.identity(dimension), (moved + moved.T) / 2)
     ridge = strength * np.trace(c_aa) / dimension
     if ridge <= 0.0:  # all images look the same to the old model: only the shift can be known
         return DriftFit(AffineMap(np.eye(dimension), moments.mean_b - moments.mean_a), c_bb)
@@ -98,43 +110,3 @@ def fit_drift_from_moments(moments: PairedMoments, strength: float) -> DriftFit:
     residual = c_bb - cross - cross.T + matrix @ c_aa @ matrix.T
     shift = moments.mean_b - matrix @ moments.mean_a
     return DriftFit(AffineMap(matrix, shift), (residual + residual.T) / 2)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class DriftMaps:
-    """For each earlier generation that gallery items were embedded in, the map from there to now.
-
-    Maps are composed from the birth generation on and never chained through refreshed vectors.
-    """
-
-    from_birth: dict[int, AffineMap]
-
-    def advanced(self, step: AffineMap, previous_generation: int) -> DriftMaps:
-        """Return the maps after one more task, whose own drift is ``step``."""
-        moved = {birth: step.after(first) for birth, first in self.from_birth.items()}
-        return DriftMaps({**moved, previous_generation: step})
-
-    def for_birth(self, generation: int, dimension: int) -> AffineMap:
-        """Return the map for items born in ``generation``; the identity for the live one."""
-        return self.from_birth.get(generation, AffineMap.identity(dimension))
-
-    def to_arrays(self) -> dict[str, NDArray[np.float32]]:
-        """Return the maps as named arrays, for storage."""
-        arrays: dict[str, NDArray[np.float32]] = {}
-        for birth, drift in self.from_birth.items():
-            arrays[f"{birth}.matrix"] = drift.matrix.astype(np.float32)
-            arrays[f"{birth}.offset"] = drift.offset.astype(np.float32)
-        return arrays
-
-    @classmethod
-    def from_arrays(cls, arrays: dict[str, NDArray[np.float32]]) -> DriftMaps:
-        """Return the maps that :meth:`to_arrays` gave."""
-        births = sorted({int(name.split(".")[0]) for name in arrays})
-        return cls(
-            {
-                birth: AffineMap(
-                    arrays[f"{birth}.matrix"].astype(np.float64), arrays[f"{birth}.offset"].astype(np.float64)
-                )
-                for birth in births
-            }
-        )

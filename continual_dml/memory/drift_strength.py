@@ -2,18 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from continual_dml.memory.decompositions import thin_svd
+from continual_dml.memory.discriminant_head import unit_rows
+from continual_dml.memory.drift import fit_drift
 
 Floats = NDArray[np.float64]
 
 GRID = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 FOLDS = 4
+FEWEST_CATEGORIES = 10
+MOST_ASKED = 2000
 SMALLEST_VARIANCE = 1e-12
 WITHOUT_A_CHOICE = 10.0
 """Strength where there is a single category, so that none can be held out: close to a mere shift."""
+
+
+@dataclass(frozen=True, slots=True)
+class DriftChoice:
+    """Which map was chosen and by how much, all of it judged on categories that a map was not fitted to.
+
+    ``strength``: of the map; None for the identity, where a map would have hurt. ``errors``: mean squared
+    error of a feature at each strength that was tried; ``uncorrected``: the same without a map. ``found`` and
+    ``found_uncorrected``: how often the new model's features find their category first among the features
+    carried by the best map, and among those that are left as they were. What could not be judged is None.
+    """
+
+    strength: float | None
+    errors: tuple[tuple[float, float], ...] = ()
+    uncorrected: float | None = None
+    found: float | None = None
+    found_uncorrected: float | None = None
+
+    @property
+    def held_out_error(self) -> float | None:
+        """Mean squared error of a held-out feature with what was chosen; None where none was held out."""
+        return self.uncorrected if self.strength is None else dict(self.errors).get(self.strength)
 
 
 def choose_drift_strength(
@@ -22,7 +50,7 @@ def choose_drift_strength(
     """Return the strength of :data:`GRID` whose maps carry held-out categories best.
 
     The map will carry categories that the new images do not show, so whole categories are held out: in each
-    of up to four folds a map is fitted to the others and its squared error on the held-out ones is added up.
+    of up to four folds a map is fitted to the others, and its squared error on the held-out ones is added up.
     Deterministic.
 
     Args:
@@ -32,24 +60,94 @@ def choose_drift_strength(
 
     Source: docs/methods.md, "Drift maps".
     """
+    errors = held_out_errors(before, after, labels, GRID)
+    return WITHOUT_A_CHOICE if errors is None else GRID[int(np.argmin(errors))]
+
+
+def choose_drift_map(
+    before: NDArray[np.floating],
+    after: NDArray[np.floating],
+    labels: NDArray[np.int64],
+    strength: float | None = None,
+) -> DriftChoice:
+    """Choose the strength of a map as :func:`choose_drift_strength` does, or no map at all.
+
+    With the best strength, features are carried by the map that did not see their category, and searched with
+    the features of the new model. Where that finds less than features that are left as they were, there is no
+    map. With fewer than ten categories this is not asked: a map that misses one of so few says little.
+
+    Args:
+        before: (N, d) features by the old model.
+        after: (N, d) features of the same images by the new model.
+        labels: (N,) their categories.
+        strength: the only one to try; it is taken in any case. None tries all of the grid.
+    """
+    grid = GRID if strength is None else (strength,)
+    errors = held_out_errors(before, after, labels, grid)
+    if errors is None:
+        return DriftChoice(WITHOUT_A_CHOICE if strength is None else strength)
+    old, new = np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64)
+    best = grid[int(np.argmin(errors))]
+    carried = old.copy()
+    for rows in _folds(labels):
+        carried[rows] = fit_drift(old[~rows], new[~rows], best).map(old[rows])
+    found, left = _found(new, carried, labels), _found(new, old, labels)
+    hurts = strength is None and len(np.unique(labels)) >= FEWEST_CATEGORIES and found < left
+    return DriftChoice(
+        None if hurts else best,
+        tuple(zip(grid, errors.tolist(), strict=True)),
+        float(np.square(new - old).sum() / len(labels)),
+        found,
+        left,
+    )
+
+
+def held_out_errors(
+    before: NDArray[np.floating],
+    after: NDArray[np.floating],
+    labels: NDArray[np.int64],
+    grid: tuple[float, ...],
+) -> Floats | None:
+    """Return the mean squared error of a held-out feature at each strength of ``grid``, by up to four folds.
+
+    None where there is a single category, so that none can be held out. Arguments as in
+    :func:`choose_drift_strength`.
+    """
+    folds = _folds(labels)
+    if len(folds) < 2:
+        return None
+    old, new = np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64)
+    errors = np.zeros(len(grid))
+    for rows in folds:
+        errors += _errors(old, new, rows, grid)
+    return errors / len(labels)
+
+
+def _folds(labels: NDArray[np.int64]) -> list[NDArray[np.bool_]]:
+    """Return which rows (N,) each fold holds out; every row is held out once."""
     categories = np.unique(labels)
     folds = min(FOLDS, len(categories))
-    if folds < 2:
-        return WITHOUT_A_CHOICE
-    errors = np.zeros(len(GRID))
-    for fold in range(folds):
-        held_out = np.isin(labels, categories[fold::folds])
-        errors += _errors(before, after, held_out)
-    return GRID[int(np.argmin(errors))]
+    return [np.isin(labels, categories[fold::folds]) for fold in range(folds)]
 
 
-def _errors(before: NDArray[np.floating], after: NDArray[np.floating], held_out: NDArray[np.bool_]) -> Floats:
+def _found(asking: Floats, searched: Floats, labels: NDArray[np.int64]) -> float:
+    """Return how often the feature nearest to one of ``asking`` (N, d), its own left out, is of its category.
+
+    By the cosine around the mean of ``asking``, on up to :data:`MOST_ASKED` rows.
+    """
+    rows = np.linspace(0, len(labels) - 1, min(len(labels), MOST_ASKED)).astype(np.int64)
+    centre = asking[rows].mean(axis=0)
+    similarities = unit_rows(asking[rows] - centre) @ unit_rows(searched[rows] - centre).T
+    np.fill_diagonal(similarities, -np.inf)
+    return float((labels[rows][similarities.argmax(axis=1)] == labels[rows]).mean())
+
+
+def _errors(old: Floats, new: Floats, held_out: NDArray[np.bool_], grid: tuple[float, ...]) -> Floats:
     """Return for each strength the squared error on the held-out rows of a map fitted to the others.
 
     In the dual form: with n images the drift of the fitted ones spans at most n directions, so one singular
     value decomposition (n, d) serves all strengths.
     """
-    old, new = np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64)
     mean_old, mean_new = old[~held_out].mean(axis=0), new[~held_out].mean(axis=0)
     fitted = old[~held_out] - mean_old
     drift = new[~held_out] - mean_new - fitted
@@ -60,7 +158,7 @@ def _errors(before: NDArray[np.floating], after: NDArray[np.floating], held_out:
     wanted = new[held_out] - mean_new - asked
     coordinates, pull = asked @ axes.T, (left * lengths).T @ drift / len(fitted)
     errors = []
-    for strength in GRID:
+    for strength in grid:
         carried = (coordinates / (variances + strength * spread + SMALLEST_VARIANCE)) @ pull
         errors.append(float(np.square(carried - wanted).sum()))
     return np.array(errors)

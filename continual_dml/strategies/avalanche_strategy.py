@@ -221,12 +221,12 @@ class EmbeddingStrategy(SupervisedTemplate):  # type: ignore[misc]
                 f"has {len(images)} images; begin with a larger one"
             )
         calls = PluginCalls(self, kwargs)
-        previous = self.state.tasks_learned - 1 if self.state else 0
+        task = self.state.tasks_learned if self.state else 0
         self._learned.append(experience.current_experience)
         self._learning = True
         try:
             learner = self._learner if self.state else self._first_learner
-            self.learned = learner.learn(name, images, self.state, previous, calls)
+            self.learned = learner.learn(name, images, self.state, task, calls)
             self.state = self.learned.state
         except BaseException:
             self._learned.pop()

@@ -14,6 +14,7 @@ from continual_dml.embedding.embedder import Embedder, embedder_state, restore_e
 from continual_dml.embedding.extract import Extracted, side_by_side
 from continual_dml.embedding.kept_chunks import extract_in_chunks
 from continual_dml.embedding.precision import Compute
+from continual_dml.memory.drift_strength import DriftChoice
 from continual_dml.pixels import JoinedRows
 from continual_dml.ports import Checkpoints, ProgressListener, Shards
 from continual_dml.records import LabelledImages
@@ -23,7 +24,13 @@ from continual_dml.strategies.hooks import StepHooks
 from continual_dml.strategies.job import TrainingJob
 from continual_dml.strategies.members import Member
 from continual_dml.strategies.recipes import Recipe, recipe_for
-from continual_dml.strategies.remembering import first_memory, next_memory, reduction_for, teachers_from
+from continual_dml.strategies.remembering import (
+    first_memory,
+    next_memory,
+    reduction_for,
+    teachers_from,
+    unmoved_memory,
+)
 from continual_dml.strategies.sampling import can_be_compared
 from continual_dml.strategies.state import Arrays, LearnerState
 from continual_dml.strategies.training import train
@@ -36,7 +43,8 @@ class LearnedTask:
     ``embedders``: the network of each member; ``features`` (N, sum of F): stored features of the task's
     images; ``loss_terms``: last values of the terms; ``moved``: whether the weights changed, so that earlier
     features are no longer what the networks would say; ``seconds_saved``: what learning it took an earlier
-    time, where it was not learned again.
+    time, where it was not learned again; ``drift_choices``: how each member's drift map was chosen, empty
+    where nothing moved.
     """
 
     state: LearnerState
@@ -45,6 +53,7 @@ class LearnedTask:
     loss_terms: dict[str, float]
     moved: bool
     seconds_saved: float = 0.0
+    drift_choices: tuple[DriftChoice, ...] = ()
 
     @property
     def embedder(self) -> Embedder:
@@ -78,7 +87,7 @@ class Learner:
         name: str,
         images: LabelledImages,
         state: LearnerState | None,
-        previous_generation: int,
+        generation: int,
         hooks: StepHooks | None = None,
         rehearsal: LabelledImages | None = None,
     ) -> LearnedTask:
@@ -90,7 +99,7 @@ class Learner:
             name: of the task, for messages.
             images: of the new categories; the only images that are read.
             state: what was kept of earlier tasks.
-            previous_generation: key of the drift map that this task adds.
+            generation: that this task will be; its drift leads there.
             hooks: called around each optimisation step.
             rehearsal: images of earlier categories that are trained on as well, but not measured again. Only
                 reference methods that break the no-replay rule pass any.
@@ -110,8 +119,8 @@ class Learner:
         if not trainable:
             self.listener.note(f"'{name}' has no two categories to compare: added without training")
         if not (recipe.learns and trainable):
-            renewed = self._renewed(state, own_before, own_before, old_weights, images, previous_generation)
-            return LearnedTask(renewed, tuple(embedders), side_by_side(own_before), {}, moved=False)
+            unmoved = self._unmoved(state, own_before, images)
+            return LearnedTask(unmoved, tuple(embedders), side_by_side(own_before), {}, moved=False)
         members = self._members(embedders, state, before, recipe)
         terms = self._train(name, members, shown, recipe, state.tasks_learned, hooks)
         weights = [embedder_state(embedder) for embedder in embedders]
@@ -121,8 +130,10 @@ class Learner:
             weights = [averaged(old, trained, state.tasks_learned, smallest) for old, trained in pairs]
             embedders = self._restored(weights)
         after = self._extract(embedders, images, "extracting features")
-        renewed = self._renewed(state, own_before, after, weights, images, previous_generation)
-        return LearnedTask(renewed, tuple(embedders), side_by_side(after), terms, moved=True)
+        renewed, choices = self._renewed(state, own_before, after, weights, images, generation)
+        return LearnedTask(
+            renewed, tuple(embedders), side_by_side(after), terms, moved=True, drift_choices=choices
+        )
 
     def _learn_first(self, name: str, images: LabelledImages, hooks: StepHooks | None) -> LearnedTask:
         model, seed = self.settings.model, self._seed(0)
@@ -181,19 +192,30 @@ class Learner:
         after: Sequence[Extracted],
         weights: Sequence[Arrays],
         images: LabelledImages,
-        previous_generation: int,
-    ) -> LearnerState:
-        members = tuple(
+        generation: int,
+    ) -> tuple[LearnerState, tuple[DriftChoice, ...]]:
+        renewed = [
             next_memory(
                 memory,
                 own,
                 (old, new),
                 images.labels,
                 task=state.tasks_learned,
-                previous_generation=previous_generation,
+                generation=generation,
                 settings=self.settings,
             )
             for memory, own, old, new in zip(state.members, weights, before, after, strict=True)
+        ]
+        members = tuple(member for member, _ in renewed)
+        next_state = LearnerState(state.tasks_learned + 1, members, reduction_for(members, self.settings))
+        return next_state, tuple(choice for _, choice in renewed)
+
+    def _unmoved(
+        self, state: LearnerState, seen: Sequence[Extracted], images: LabelledImages
+    ) -> LearnerState:
+        members = tuple(
+            unmoved_memory(memory, own, images.labels, task=state.tasks_learned, settings=self.settings)
+            for memory, own in zip(state.members, seen, strict=True)
         )
         return LearnerState(state.tasks_learned + 1, members, reduction_for(members, self.settings))
 

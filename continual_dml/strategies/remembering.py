@@ -10,8 +10,11 @@ from numpy.typing import NDArray
 from continual_dml.embedding.extract import Extracted
 from continual_dml.memory.class_statistics import ClassStatistics, centred_on_classes, measure_classes
 from continual_dml.memory.discriminant_head import fit_discriminant_head, unit_rows
-from continual_dml.memory.drift import DriftFit, DriftMaps, fit_drift
-from continual_dml.memory.drift_strength import choose_drift_strength
+from continual_dml.memory.drift import DriftFit, fit_drift, fit_drift_from_moments
+from continual_dml.memory.drift_doubt import doubt_of
+from continual_dml.memory.drift_maps import DriftMaps, DriftStep
+from continual_dml.memory.drift_strength import DriftChoice, choose_drift_map, choose_drift_strength
+from continual_dml.memory.moments import PairedMoments
 from continual_dml.memory.virtual_features import virtual_embeddings
 from continual_dml.settings import Settings
 from continual_dml.strategies.heads import fit_reduction
@@ -35,10 +38,10 @@ def next_memory(
     labels: NDArray[np.int64],
     *,
     task: int,
-    previous_generation: int,
+    generation: int,
     settings: Settings,
-) -> MemberState:
-    """Return what a network keeps after one more task.
+) -> tuple[MemberState, DriftChoice]:
+    """Return what a network keeps after one more task, and how its drift map was chosen.
 
     Args:
         memory: what it kept before.
@@ -46,12 +49,13 @@ def next_memory(
         seen: the task's images as it saw them before and as it sees them now.
         labels: (N,) of these images.
         task: index of the task, from 0.
-        previous_generation: key of the drift map that the task adds.
+        generation: that the task's drift leads to.
         settings: strengths of the maps and of the head.
     """
     before, after = seen
     training = settings.training
-    drift = _drift(before.features, after.features, labels, training.drift_strength)
+    choice = choose_drift_map(before.features, after.features, labels, training.drift_strength)
+    step = _step(before.features, after.features, choice)
     within = _drift(
         centred_on_classes(before.features, labels),
         centred_on_classes(after.features, labels),
@@ -60,9 +64,24 @@ def next_memory(
     )
     outputs = _drift(before.outputs, after.outputs, labels, training.output_drift_strength)
     new = measure_classes(after.features, after.outputs, labels, task)
-    statistics = memory.statistics.moved(drift.map, within, outputs.map).merged(new)
-    maps = memory.drift.advanced(drift.map, previous_generation)
-    return _memory(weights, statistics, maps, settings)
+    statistics = memory.statistics.moved(step.map, within, outputs.map).merged(new)
+    return _memory(weights, statistics, memory.drift.advanced(step, generation), settings), choice
+
+
+def unmoved_memory(
+    memory: MemberState, seen: Extracted, labels: NDArray[np.int64], *, task: int, settings: Settings
+) -> MemberState:
+    """Return what a network keeps after a task that left its weights as they were.
+
+    Args:
+        memory: what it kept before.
+        seen: the task's images as it sees them.
+        labels: (N,) of these images.
+        task: index of the task, from 0.
+        settings: strength of the head.
+    """
+    new = measure_classes(seen.features, seen.outputs, labels, task)
+    return _memory(memory.weights, memory.statistics.merged(new), memory.drift, settings)
 
 
 def teachers_from(memory: MemberState, before: Extracted, recipe: Recipe, tasks_learned: int) -> Teachers:
@@ -109,6 +128,14 @@ def _drift(
 ) -> DriftFit:
     chosen = choose_drift_strength(before, after, labels) if strength is None else strength
     return fit_drift(before, after, chosen)
+
+
+def _step(before: NDArray[np.floating], after: NDArray[np.floating], choice: DriftChoice) -> DriftStep:
+    moments = PairedMoments.empty(before.shape[1])
+    moments.update(before, after)
+    fit = fit_drift_from_moments(moments, choice.strength)
+    doubt = doubt_of(moments, fit, choice.strength, choice.held_out_error)
+    return DriftStep(fit.map.as_stored(), doubt)
 
 
 def _memory(

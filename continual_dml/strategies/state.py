@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,17 +12,18 @@ from numpy.typing import NDArray
 
 from continual_dml.memory.class_statistics import ClassStatistics
 from continual_dml.memory.discriminant_head import DiscriminantHead
-from continual_dml.memory.drift import DriftMaps
+from continual_dml.memory.drift_maps import DriftMaps, DriftStep
 from continual_dml.settings import Settings
 from continual_dml.strategies.heads import Head, TrainedHead, joined_head
 
 Arrays = dict[str, NDArray[Any]]
-GROUPS = ("model", "head", "statistics", "drift")
+GROUPS = ("model", "head", "statistics")
+_STEP = re.compile(r"drift-(\d{8,})(?:-(\d+))?")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MemberState:
-    """What one network has learned; drift maps are keyed by the generations they start from."""
+    """What one network has learned."""
 
     weights: Arrays
     head: DiscriminantHead
@@ -41,7 +43,7 @@ class MemberState:
 
     def carried(self, features: NDArray[np.floating], birth: int) -> NDArray[np.float64]:
         """Return its features (N, F) born in generation ``birth`` as its live network sees them."""
-        return self.drift.for_birth(birth, self.feature_dim)(features.astype(np.float64))
+        return self.drift.from_birth(birth, self.feature_dim)(features.astype(np.float64))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,8 +98,17 @@ class LearnerState:
         parts = [member.carried(features[:, own], birth) for member, own in self.columns()]
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
+    def needed_for(self, births: Iterable[int]) -> LearnerState:
+        """Return the state without drift that no feature born in these generations has to be carried over."""
+        wanted = list(births)
+        members = (replace(member, drift=member.drift.needed_for(wanted)) for member in self.members)
+        return replace(self, members=tuple(members))
+
     def to_artefacts(self) -> dict[str, Arrays]:
-        """Return everything as named groups of arrays, one group per stored file."""
+        """Return everything as named groups of arrays, one group per stored file.
+
+        The group of a drift step never changes again.
+        """
         groups: dict[str, Arrays] = {}
         for number, member in enumerate(self.members):
             groups[group_name("model", number)] = dict(member.weights)
@@ -106,7 +117,8 @@ class LearnerState:
                 "centre": member.head.centre,
             }
             groups[group_name("statistics", number)] = dict(member.statistics.to_arrays())
-            groups[group_name("drift", number)] = dict(member.drift.to_arrays())
+            for generation, step in member.drift.steps.items():
+                groups[group_name(step_name(generation), number)] = step.to_arrays()
         groups["statistics"]["tasks_learned"] = np.array([self.tasks_learned], dtype=np.int64)
         if self.reduction is not None:
             groups["head"]["reduction"] = self.reduction
@@ -130,9 +142,24 @@ def group_name(group: str, member: int) -> str:
     return group if member == 0 else f"{group}-{member}"
 
 
-def group_names(cohort: int) -> list[str]:
-    """Return the names of all groups of a learner with ``cohort`` members."""
-    return [group_name(group, member) for member in range(cohort) for group in GROUPS]
+def step_name(generation: int) -> str:
+    """Return the name of the group with the drift that leads to ``generation``.
+
+    >>> step_name(7)
+    'drift-00000007'
+    """
+    return f"drift-{generation:08d}"
+
+
+def is_step_name(name: str) -> bool:
+    """Say whether ``name`` is that of a group with a member's drift."""
+    return _STEP.fullmatch(name) is not None
+
+
+def group_names(cohort: int, names: Iterable[str] = ()) -> list[str]:
+    """Return the names of a learner's groups with ``cohort`` members, those of drift steps from ``names``."""
+    fixed = [group_name(group, member) for member in range(cohort) for group in GROUPS]
+    return fixed + [name for name in names if is_step_name(name)]
 
 
 def stored_head(models: Sequence[Arrays], heads: Sequence[Arrays], settings: Settings) -> Head:
@@ -156,5 +183,14 @@ def _member(groups: Mapping[str, Arrays], number: int) -> MemberState:
         groups[group_name("model", number)],
         DiscriminantHead(head["projection"], head["centre"]),
         ClassStatistics(**statistics),
-        DriftMaps.from_arrays(groups[group_name("drift", number)]),
+        DriftMaps(_steps(groups, number)),
     )
+
+
+def _steps(groups: Mapping[str, Arrays], number: int) -> dict[int, DriftStep]:
+    found = {name: _STEP.fullmatch(name) for name in groups}
+    return {
+        int(match[1]): DriftStep.from_arrays(groups[name])
+        for name, match in found.items()
+        if match is not None and int(match[2] or 0) == number
+    }

@@ -70,10 +70,10 @@ class SequentialLearner:
         state, name, images = self._state, experience.name, experience.train
         if state is None:
             learned = self._first_tasks.learned(
-                self._first.settings, lambda: self._first.learn(name, images, None, position - 1, self._hooks)
+                self._first.settings, lambda: self._first.learn(name, images, None, position, self._hooks)
             )
         else:
-            learned = self._later.learn(name, images, state, position - 1, self._hooks, rehearsal)
+            learned = self._later.learn(name, images, state, position, self._hooks, rehearsal)
         self._state = learned.state
         return learned
 

@@ -31,7 +31,7 @@ from continual_dml.records import (
 from continual_dml.reports import build_report
 from continual_dml.settings import Settings
 from continual_dml.strategies.learner import LearnedTask, Learner
-from continual_dml.strategies.state import LearnerState, group_names
+from continual_dml.strategies.state import LearnerState
 from continual_dml.workflows.drafting import drafting
 from continual_dml.workflows.embed_files import embed_files
 from continual_dml.workflows.evaluate import Labelled, measure_all
@@ -39,6 +39,7 @@ from continual_dml.workflows.gallery_files import items_file, stored_parts, vect
 from continual_dml.workflows.members_alone import members_alone
 from continual_dml.workflows.plan_task import TaskPlan
 from continual_dml.workflows.refresh_gallery import LiveModel, refresh_part
+from continual_dml.workflows.state_files import stored_state, write_state
 from continual_dml.workflows.stopwatch import Stopwatch
 
 
@@ -145,10 +146,7 @@ class _Ingest:
     def _learn(self) -> LearnedTask:
         state = None
         if self.parent is not None:
-            names = group_names(self.context.settings.model.cohort)
-            state = LearnerState.from_artefacts(
-                {name: self.parent.read_tensors(f"{name}.safetensors") for name in names}
-            )
+            state = stored_state(self.parent, self.context.settings.model.cohort)
         context = self.context
         key = self._key()
         checkpoints, self.shards = context.store.checkpoints(key), context.store.shards(key)
@@ -158,9 +156,8 @@ class _Ingest:
         learner = Learner(
             context.settings, context.pretrained, self.compute, context.listener, checkpoints, self.shards
         )
-        previous = self.parent.generation.generation_id if self.parent else 0
         with self.watch.stage("learn"):
-            return learner.learn(self.plan.task.name, self._images(), state, previous)
+            return learner.learn(self.plan.task.name, self._images(), state, self.draft.generation_id)
 
     def _key(self) -> str:
         """Return a hash of all that decides the training: equal keys, equal runs."""
@@ -264,8 +261,8 @@ class _Ingest:
         # Items never join a part after its birth, so an equal count means equal items.
         earlier = self.parent_report.get("parts", [])
         counts = {int(part["birth_generation"]): int(part["items"]) for part in earlier}
-        for name, arrays in state.to_artefacts().items():
-            self.draft.write_tensors(f"{name}.safetensors", arrays)
+        kept = state.needed_for([part.birth_generation for part in parts])
+        write_state(kept, self.draft, self.parent)
         for part in parts:
             items = items_file(part.birth_generation)
             if counts.get(part.birth_generation) == len(part.ids):

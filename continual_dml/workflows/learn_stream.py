@@ -152,6 +152,7 @@ class _Run:
         """Measure what only the last stage has: each member of a cohort alone, and the bytes kept."""
         if self._state is None or self._now is None:
             return
+        self.result.bytes_kept["drift"] = 0  # before the second task there is none
         for name, arrays in self._state.to_artefacts().items():
             group = name.split("-")[0]
             size = sum(int(array.nbytes) for array in arrays.values())

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from continual_dml.settings import ModelSettings
-from continual_dml.strategies.state import LearnerState, group_names
 from continual_dml.workflows.ingest_task import IngestResult
 from continual_dml.workflows.search import Searcher
+from continual_dml.workflows.state_files import stored_state
 from storage.reader import WorkspaceReader
 from storage.workspace import Workspace
 from streams.image_reader import ThreadedImageReader
@@ -37,12 +37,6 @@ def plain_fields(model: ModelSettings) -> dict[str, object]:
     return {name: getattr(model, name) for name in names}
 
 
-def stored_state(reader: WorkspaceReader) -> LearnerState:
-    return LearnerState.from_artefacts(
-        {name: reader.artefacts.read_tensors(f"{name}.safetensors") for name in group_names(2)}
-    )
-
-
 @pytest.mark.parametrize(("ensemble", "width"), [("concatenated", 16), ("pca", 8)])
 def test_a_cohort_answers_for_categories_whose_images_are_gone(
     cohort_workspace: Callable[..., Workspace],
@@ -63,7 +57,7 @@ def test_a_cohort_answers_for_categories_whose_images_are_gone(
     assert {part["state"] for part in result.report["parts"]} == {"projected", "fresh"}
     with WorkspaceReader(workspace) as reader:
         names = set(reader.artefacts.names())
-        assert {"model.safetensors", "model-1.safetensors", "drift-1.safetensors"} <= names
+        assert {"model.safetensors", "model-1.safetensors", "drift-00000002-1.safetensors"} <= names
         searcher = Searcher.open(reader.artefacts, reader.index())
         assert searcher.index.dimension == width
         assert searcher.embed(pixels).shape == (1, width)
@@ -81,14 +75,14 @@ def test_projected_vectors_are_the_ensemble_of_each_members_map_and_head(
     ingest(task_folder(0), into=workspace)
     ingest(task_folder(4), refresh="project", into=workspace)
     with WorkspaceReader(workspace) as reader:
-        state = stored_state(reader)
+        state = stored_state(reader.artefacts, cohort=2)
         born = reader.artefacts.read_tensors("items-00000001.safetensors")["features"].astype(np.float64)
         vectors = reader.artefacts.read_tensors("vectors-00000001.safetensors")["vectors"]
     assert born.shape[1] == 2 * 576
     for row, feature in enumerate(born[:5]):
         parts = []
         for member, half in zip(state.members, np.split(feature, 2), strict=True):
-            drift = member.drift.from_birth[1]
+            drift = member.drift.from_birth(1, 576)
             embedding = member.head.projection.T @ (drift.matrix @ half + drift.offset - member.head.centre)
             parts.append(embedding / np.linalg.norm(embedding))
         assert np.allclose(vectors[row], np.concatenate(parts) / np.sqrt(2), atol=1e-4)

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from continual_dml.memory.drift import fit_drift
-from continual_dml.memory.drift_strength import FOLDS, GRID, WITHOUT_A_CHOICE, _errors, choose_drift_strength
+from continual_dml.memory.drift_strength import (
+    FOLDS,
+    GRID,
+    WITHOUT_A_CHOICE,
+    _errors,
+    choose_drift_map,
+    choose_drift_strength,
+)
 
 
 def features(
@@ -20,19 +27,62 @@ def test_a_drift_that_is_affine_everywhere_asks_for_the_weakest_hold() -> None:
     before, labels = features(0)
     turned = before @ np.linalg.qr(np.random.default_rng(1).normal(size=(5, 5)))[0] + 0.5
     assert choose_drift_strength(before, turned, labels) == min(GRID)
+    choice = choose_drift_map(before, turned, labels)
+    assert choice.strength == min(GRID)
+    assert choice.held_out_error == min(error for _, error in choice.errors)
+    assert choice.uncorrected is not None and choice.held_out_error < 0.01 * choice.uncorrected
 
 
-def test_a_drift_that_is_noise_asks_for_the_strongest_hold() -> None:
+def test_a_drift_that_is_noise_around_a_shift_asks_for_the_strongest_hold() -> None:
     before, labels = features(0, dimension=40)
-    after = before + np.random.default_rng(1).normal(size=before.shape)
+    after = before + 1.0 + np.random.default_rng(1).normal(size=before.shape)
     assert choose_drift_strength(before, after, labels) == max(GRID)
+
+
+def test_where_a_map_would_find_less_than_none_no_map_is_taken() -> None:
+    random = np.random.default_rng(0)
+    labels = np.repeat(np.arange(12), 6)
+    before = 0.4 * random.normal(size=(12, 40))[labels] + 0.1 * random.normal(size=(72, 40))
+    direction = random.normal(size=40)
+    two_ways = np.where(labels % 4 < 2, 1.0, -1.0)[:, None] * 3 * direction / np.linalg.norm(direction)
+    choice = choose_drift_map(before, before + two_ways, labels)
+    assert choice.strength is None
+    assert choice.found is not None and choice.found_uncorrected is not None
+    assert choice.found < choice.found_uncorrected
+    assert choice.held_out_error == choice.uncorrected
+    few = labels < 9
+    assert choose_drift_map(before[few], (before + two_ways)[few], labels[few]).strength is not None
+
+
+def test_a_map_that_undoes_a_turn_finds_what_was_lost() -> None:
+    before, labels = features(0, categories=12, dimension=3)
+    turn = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+    choice = choose_drift_map(before, before @ turn.T, labels)
+    assert choice.found is not None and choice.found_uncorrected is not None
+    assert choice.strength is not None
+    assert choice.found > choice.found_uncorrected + 0.3
+
+
+def test_nothing_moved_and_every_map_is_the_identity() -> None:
+    before, labels = features(0)
+    choice = choose_drift_map(before, before.copy(), labels)
+    assert choice.found == choice.found_uncorrected
+    assert choice.held_out_error == pytest.approx(0.0, abs=1e-12)
+
+
+def test_a_strength_that_was_asked_for_is_taken_and_measured() -> None:
+    before, labels = features(0)
+    choice = choose_drift_map(before, np.tanh(before), labels, strength=0.7)
+    assert choice.strength == 0.7
+    assert [strength for strength, _ in choice.errors] == [0.7]
+    assert choice.held_out_error == choice.errors[0][1]
 
 
 def test_one_category_leaves_nothing_to_hold_out() -> None:
     before, _ = features(0)
-    assert (
-        choose_drift_strength(before, before + 1, np.zeros(len(before), dtype=np.int64)) == WITHOUT_A_CHOICE
-    )
+    choice = choose_drift_map(before, before + 1, np.zeros(len(before), dtype=np.int64))
+    assert choice.strength == WITHOUT_A_CHOICE
+    assert choice.held_out_error is None
 
 
 @pytest.mark.parametrize("dimension", [5, 80], ids=["more images than dimensions", "fewer"])
@@ -51,9 +101,11 @@ def test_the_errors_are_those_of_the_map_itself_fitted_without_the_held_out_cate
         )
         for strength in GRID
     ]
-    np.testing.assert_allclose(_errors(before, after, held_out), slow, rtol=1e-6)
+    np.testing.assert_allclose(_errors(before, after, held_out, GRID), slow, rtol=1e-6)
 
 
 def test_images_that_all_look_the_same_are_no_error() -> None:
     before, labels = np.ones((8, 3)), np.repeat([0, 1], 4)
-    assert choose_drift_strength(before, before + 2.0, labels) in GRID
+    choice = choose_drift_map(before, before + 2.0, labels)
+    assert choice.strength in GRID
+    assert choice.held_out_error == 0.0

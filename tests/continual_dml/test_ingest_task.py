@@ -10,18 +10,30 @@ import numpy as np
 import pytest
 
 from continual_dml.errors import GalleryError, NotFiniteLoss, SettingsError, WorkspaceError
+from continual_dml.memory.drift_doubt import MOST_DIRECTIONS
 from continual_dml.records import Generation, Role
 from continual_dml.strategies.learner import Learner
-from continual_dml.strategies.state import LearnerState, group_names
+from continual_dml.strategies.state import group_names
+from continual_dml.workflows.delete_items import delete_items
 from continual_dml.workflows.ingest_task import IngestResult
 from continual_dml.workflows.search import Searcher
+from continual_dml.workflows.state_files import stored_state
 from storage import durable
+from storage.artefacts import PublishedArtefacts
 from storage.reader import WorkspaceReader
+from storage.store import WorkspaceStore
 from storage.workspace import Workspace
 from streams.image_reader import ThreadedImageReader
 
 Draw = Callable[..., Path]
 Ingest = Callable[..., IngestResult]
+
+
+class EarlyGeneration(PublishedArtefacts):
+    """With the one file that drift maps once were kept in."""
+
+    def names(self) -> list[str]:
+        return [*super().names(), "drift.safetensors"]
 
 
 def state_bytes(workspace: Workspace) -> dict[str, bytes]:
@@ -32,9 +44,11 @@ def state_bytes(workspace: Workspace) -> dict[str, bytes]:
 
 def state_sizes(workspace: Workspace) -> dict[str, int]:
     with WorkspaceReader(workspace) as reader:
-        names = group_names(cohort=1)
-        groups = {name: reader.artefacts.read_tensors(f"{name}.safetensors") for name in names}
-    return {name: sum(v.nbytes for v in group.values()) for name, group in groups.items()}
+        groups = stored_state(reader.artefacts, cohort=1).to_artefacts()
+    sizes = dict.fromkeys(("model", "head", "statistics", "drift"), 0)
+    for name, group in groups.items():
+        sizes[name.split("-")[0]] += sum(array.nbytes for array in group.values())
+    return sizes
 
 
 def states(result: IngestResult) -> dict[str, int]:
@@ -126,20 +140,25 @@ def test_training_never_opens_stored_features_or_query_copies(
     assert seen == [], "the learner works on what it is handed and opens no file at all"
 
 
+@pytest.mark.parametrize("refresh", ["project", "reembed"])
 def test_what_the_learner_keeps_grows_by_statistics_and_drift_maps_only(
-    task_folder: Draw, ingest: Ingest, workspace: Workspace
+    refresh: str, task_folder: Draw, ingest: Ingest, workspace: Workspace
 ) -> None:
     sizes = []
     for first in (0, 4, 8):
-        ingest(task_folder(first, pictures=8 + first))  # more images per task must not matter
+        ingest(task_folder(first, pictures=8 + first), refresh)  # more images per task must not matter
         sizes.append(state_sizes(workspace))
     features, outputs = 576, 8
     per_class, per_map = 8 * (3 + features + 2 * outputs), 4 * (features * features + features)
+    doubt = 8 * 3 + 4 * (features + MOST_DIRECTIONS * (2 * features + 1))  # at most
     for before, after in pairwise(sizes):
         assert after["model"] == before["model"]
         assert after["head"] == before["head"]
         assert after["statistics"] - before["statistics"] == 4 * per_class
-        assert after["drift"] - before["drift"] == per_map
+        if refresh == "reembed":
+            assert after["drift"] == 0, "nothing is left that was born earlier and would need a map"
+        else:
+            assert per_map < after["drift"] - before["drift"] <= per_map + doubt
     folder = workspace.root / "gen"
     assert len(list(folder.iterdir())) == 1, "no earlier model stays on disk"
 
@@ -155,15 +174,54 @@ def test_projecting_opens_no_image_and_follows_the_formula(
     result = ingest(task_folder(4), refresh="project")
     assert states(result)["projected"] == len(born["ids"])
     with WorkspaceReader(workspace) as reader:
-        names = group_names(cohort=1)
-        groups = {name: reader.artefacts.read_tensors(f"{name}.safetensors") for name in names}
+        state = stored_state(reader.artefacts, cohort=1)
         vectors = reader.artefacts.read_tensors("vectors-00000001.safetensors")["vectors"]
-    state = LearnerState.from_artefacts(groups)
-    drift = state.drift.from_birth[1]
+    drift = state.drift.from_birth(1, 576)
     for row, feature in enumerate(born["features"].astype(np.float64)):
         carried = drift.matrix @ feature + drift.offset
         embedding = state.head.projection.T @ (carried - state.head.centre)
         assert np.allclose(vectors[row], embedding / np.linalg.norm(embedding), atol=1e-4)
+
+
+def test_items_are_carried_over_generations_that_left_the_model_as_it_was(
+    task_folder: Draw, ingest: Ingest, workspace: Workspace
+) -> None:
+    first = task_folder(0)
+    ingest(first)
+    with WorkspaceStore(workspace) as store:
+        delete_items([1], store, purge=False)  # generation 2: the same model
+    shutil.rmtree(first)
+    ingest(task_folder(4), refresh="project")
+    with WorkspaceReader(workspace) as reader:
+        state = stored_state(reader.artefacts, cohort=1)
+        born = reader.artefacts.read_tensors("items-00000001.safetensors")["features"]
+        vectors = reader.artefacts.read_tensors("vectors-00000001.safetensors")["vectors"]
+        assert "drift-00000003.safetensors" in reader.artefacts.names()
+    assert np.allclose(vectors, state.head(state.drift.steps[3].map(born.astype(np.float64))), atol=1e-6)
+    assert not np.allclose(vectors, state.head(born), atol=1e-2)
+
+
+def test_drift_of_earlier_tasks_is_taken_over_and_not_written_again(
+    task_folder: Draw, ingest: Ingest, workspace: Workspace
+) -> None:
+    for first in (0, 4, 8):
+        ingest(task_folder(first), refresh="project")
+        if first == 4:
+            inode = (workspace.generation_dir(2) / "drift-00000002.safetensors").stat().st_ino
+    folder = workspace.generation_dir(3)
+    assert (folder / "drift-00000002.safetensors").stat().st_ino == inode
+    assert (folder / "drift-00000003.safetensors").exists()
+
+
+def test_a_workspace_of_an_early_cdml_says_that_it_cannot_learn_more(
+    task_folder: Draw, ingest: Ingest, workspace: Workspace
+) -> None:
+    ingest(task_folder(0))
+    with WorkspaceReader(workspace) as reader:
+        live = reader.generation
+    early = EarlyGeneration.open(workspace.generation_dir(live.generation_id), live)
+    with pytest.raises(SettingsError, match="made by an early cdml"):
+        stored_state(early, cohort=1)
 
 
 def test_auto_embeds_what_is_there_and_projects_the_rest(task_folder: Draw, ingest: Ingest) -> None:

@@ -6,12 +6,14 @@ import numpy as np
 
 from continual_dml.memory.class_statistics import measure_classes
 from continual_dml.memory.discriminant_head import DiscriminantHead
-from continual_dml.memory.drift import AffineMap, DriftMaps
+from continual_dml.memory.drift import AffineMap
+from continual_dml.memory.drift_maps import DriftMaps
 from continual_dml.records import GalleryPart, VectorState
 from continual_dml.settings import ModelSettings, Settings
 from continual_dml.strategies.state import LearnerState, MemberState
 from continual_dml.workflows.evaluate import Labelled
 from continual_dml.workflows.members_alone import members_alone
+from tests.continual_dml.drift_steps import step_of
 
 AXES = np.eye(2, dtype=np.float32)
 COHORT = replace(Settings(), model=ModelSettings(backbone="conv4", pretrained=False, cohort=2))
@@ -20,7 +22,7 @@ COHORT = replace(Settings(), model=ModelSettings(backbone="conv4", pretrained=Fa
 def member(drift: AffineMap) -> MemberState:
     statistics = measure_classes(AXES, AXES, np.array([0, 1]), task=0)
     head = DiscriminantHead(np.eye(2), np.zeros(2))
-    return MemberState({}, head, statistics, DriftMaps({1: drift}))
+    return MemberState({}, head, statistics, DriftMaps({2: step_of(drift)}))
 
 
 def part(birth: int, state: VectorState, features: np.ndarray) -> GalleryPart:

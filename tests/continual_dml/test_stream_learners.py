@@ -52,14 +52,14 @@ def test_a_sequential_learner_is_the_learner_with_a_first_task_of_its_own_length
     learned = [sequential.learn(position, task) for position, task in enumerate(TASKS[:2])]
     assert stages.training() == [("training on 'task 0'", 5), ("training on 'task 1'", 3)]
     first = Learner(with_steps(SETTINGS, 5), None, CPU, SilentListener()).learn(
-        "task 0", TASKS[0].train, None, -1
+        "task 0", TASKS[0].train, None, 0
     )
-    second = Learner(SETTINGS, None, CPU, SilentListener()).learn("task 1", TASKS[1].train, first.state, 0)
+    second = Learner(SETTINGS, None, CPU, SilentListener()).learn("task 1", TASKS[1].train, first.state, 1)
     for one, other in zip(learned, (first, second), strict=True):
         for name, group in one.state.to_artefacts().items():
             for key, value in group.items():
                 assert np.array_equal(value, other.state.to_artefacts()[name][key]), (name, key)
-    assert list(second.state.drift.from_birth) == [0], "task 1 moved what was born with task 0"
+    assert list(second.state.drift.steps) == [1], "task 1 moved what was born with task 0"
     assert sequential.extra_bytes == 0
 
 
