@@ -16,6 +16,7 @@ from cli.commands.generations import generations
 from cli.commands.ingest_task import ingest_task
 from cli.commands.init import init
 from cli.commands.query import query
+from cli.commands.refresh import refresh
 from cli.commands.report import report
 from cli.commands.restore import restore
 from cli.commands.rollback import rollback
@@ -64,6 +65,7 @@ def shared_options(
 
 app.command("init")(init)
 app.command("ingest-task")(ingest_task)
+app.command("refresh")(refresh)
 app.command("query")(query)
 app.command("report")(report)
 app.command("tasks")(tasks)

@@ -16,6 +16,7 @@ from continual_dml.settings import (
     LOSSES,
     METHODS,
     PRECISIONS,
+    REFRESH_AGAIN,
     REFRESH_MODES,
     SELF_DISTILLATION_TEACHERS,
     SELF_DISTILLATIONS,
@@ -190,6 +191,24 @@ Refresh = Annotated[
         "features forward without opening one, keep does nothing, auto (the default) opens the images that "
         "are still there and projects the rest.",
         autocompletion=_of(*REFRESH_MODES),
+    ),
+]
+ReembedBudget = Annotated[
+    str | None,
+    typer.Option(
+        "--reembed-budget",
+        metavar="N|TIME",
+        help="How much --refresh auto may embed anew: a number of images, or a time such as 90s, 10m or 2h. "
+        "The images that the drift maps know least about come first. Default: all that are there.",
+    ),
+]
+RefreshAgain = Annotated[
+    _Text,
+    typer.Option(
+        "--refresh",
+        help="auto (the default) opens the images that are still there and projects the rest, reembed opens "
+        "all of them, project opens none.",
+        autocompletion=_of(*REFRESH_AGAIN),
     ),
 ]
 LearningRate = Annotated[_Real, typer.Option(help="Of the backbone. Default 0.0001.")]

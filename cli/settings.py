@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,6 +11,7 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from continual_dml.errors import SettingsError, UnknownChoice
+from continual_dml.records import NO_LIMIT, RefreshBudget
 from continual_dml.settings import DEVICES, REFRESH_MODES, Settings
 from continual_dml.settings.changes import parse_change, with_change
 
@@ -33,6 +35,8 @@ NOT_IN_A_BENCHMARK = {
     "model.pretrained": "use --weights",
 }
 _DEFAULT_REFRESH = "auto"
+_BUDGET = re.compile(r"(\d+(?:\.\d+)?(?=[smh])|\d+)([smh]?)")
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 class Environment(BaseSettings):
@@ -63,6 +67,7 @@ class Environment(BaseSettings):
     seed: int | None = None
     device: str | None = None
     refresh: str | None = None
+    reembed_budget: str | None = None
     learning_rate: float | None = None
     precision: str | None = None
     query_fraction: float | None = None
@@ -140,16 +145,37 @@ def with_changes(settings: Settings, changes: Sequence[str], refused: Mapping[st
     return settings
 
 
-def refresh_mode(options: Mapping[str, Any]) -> str:
-    """Return what to do with earlier tasks' items.
+def refresh_mode(options: Mapping[str, Any], modes: Sequence[str] = REFRESH_MODES) -> str:
+    """Return what to do with earlier tasks' items, one of ``modes``.
 
     Raises:
         UnknownChoice: no such mode.
     """
     mode = str(options.get("refresh", _DEFAULT_REFRESH))
-    if mode not in REFRESH_MODES:
-        raise UnknownChoice("refresh", mode, REFRESH_MODES)
+    if mode not in modes:
+        raise UnknownChoice("refresh", mode, modes)
     return mode
+
+
+def reembed_budget(options: Mapping[str, Any]) -> RefreshBudget:
+    """Return how much may be embedded anew.
+
+    Raises:
+        SettingsError: neither a number of images nor a time.
+
+    >>> reembed_budget({"reembed_budget": "500"}).items, reembed_budget({"reembed_budget": "10m"}).seconds
+    (500, 600.0)
+    """
+    text = options.get("reembed_budget")
+    if text is None:
+        return NO_LIMIT
+    found = _BUDGET.fullmatch(str(text).strip())
+    if found is None:
+        raise SettingsError(
+            f"--reembed-budget {text}: write a number of images such as 5000, or a time such as 90s or 10m"
+        )
+    amount, unit = float(found[1]), found[2]
+    return RefreshBudget(seconds=amount * _SECONDS[unit]) if unit else RefreshBudget(items=int(amount))
 
 
 def workspace_settings(options: Mapping[str, Any]) -> Settings:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from continual_dml.records import NO_LIMIT, RefreshBudget
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 class IngestRequest:
     """What ``cdml ingest-task`` was asked for: a folder, a name or None, settings, and a refresh mode.
 
-    ``restart``: begin anew where an interrupted run could go on.
+    ``restart``: begin anew where an interrupted run could go on; ``budget``: how much may be embedded anew.
     """
 
     folder: Path
@@ -37,6 +39,7 @@ class IngestRequest:
     settings: Settings
     refresh: str
     restart: bool = False
+    budget: RefreshBudget = NO_LIMIT
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -187,6 +190,7 @@ def run_ingest(request: IngestRequest, workspace: Workspace, listener: ProgressL
             workspace.initial_weights(),
             listener,
             request.restart,
+            request.budget,
         )
         return IngestOutcome(plan, ingest_task(plan, context), read_seconds)
 
@@ -209,7 +213,7 @@ def run_dry(
             tasks=len(tasks),
             read_seconds_per_image=per_image,
         )
-        return plan, estimate_ingest(plan, request.settings, request.refresh, known, listener)
+        return plan, estimate_ingest(plan, request.settings, request.refresh, known, listener, request.budget)
 
 
 def run_search(

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from continual_dml.records import (
     CatalogItem,
     Deletion,
+    GalleryLabels,
+    GalleryRefresh,
     Generation,
     ImageRecord,
     Neighbours,
@@ -177,6 +179,9 @@ class Draft(Protocol):
     def publish(self, publication: Publication, config: Mapping[str, Any]) -> Generation:
         """Check the files through the reader's own code, then make the generation live, all or nothing."""
 
+    def publish_refresh(self, refresh: GalleryRefresh, config: Mapping[str, Any]) -> Generation:
+        """Make a generation live that is its parent with other vectors; as :meth:`publish` else."""
+
     def publish_deletion(self, deletion: Deletion, config: Mapping[str, Any]) -> Generation:
         """Make a generation live that is its parent without some images; as :meth:`publish` else."""
 
@@ -205,8 +210,11 @@ class Store(Protocol):
     def tags_seeing(self, item_ids: Sequence[int]) -> list[str]:
         """Names of tagged generations that see one of ``item_ids``, and so keep it."""
 
-    def query_items(self) -> list[CatalogItem]:
-        """All visible query items, ordered by id."""
+    def query_items(self, per_task: int | None = None) -> list[CatalogItem]:
+        """Visible query items, ordered by id: at most ``per_task`` of each task, always the same ones."""
+
+    def gallery_labels(self) -> GalleryLabels:
+        """Category and task of every visible gallery item."""
 
     def query_copy_path(self, content_hash: str) -> str:
         """Where the workspace's copy of a query image lies."""

@@ -121,6 +121,15 @@ class GalleryPart:
     vectors: NDArray[np.float32]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class GalleryLabels:
+    """Category and task of gallery items: ``ids`` (N,) ascending, ``categories``, ``tasks`` (N,), int64."""
+
+    ids: NDArray[np.int64]
+    categories: NDArray[np.int64]
+    tasks: NDArray[np.int64]
+
+
 @dataclass(frozen=True, slots=True)
 class Generation:
     """One published state of the workspace."""
@@ -173,6 +182,22 @@ class TaskSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class RefreshBudget:
+    """How much may be embedded anew: at most ``items`` images, for ``seconds``; None does not limit it."""
+
+    items: int | None = None
+    seconds: float | None = None
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether anything limits it."""
+        return self.items is not None or self.seconds is not None
+
+
+NO_LIMIT = RefreshBudget()
+
+
+@dataclass(frozen=True, slots=True)
 class PartCount:
     """How many gallery items of one birth generation are in which state."""
 
@@ -211,6 +236,14 @@ class Deletion:
     item_ids: Sequence[int]
     parts: Sequence[PartCount]
     purged: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryRefresh:
+    """All that the catalogue has to learn about a generation that is its parent with other vectors."""
+
+    parts: Sequence[PartCount]
+    measurements: Sequence[Measurement]
 
 
 @dataclass(frozen=True, slots=True)

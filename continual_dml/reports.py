@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from continual_dml.metrics.definitions import COMPATIBILITY_DEFINITIONS
 from continual_dml.metrics.forgetting import DEFINITIONS, RecallMatrix
 from continual_dml.records import Measurement, PartCount, Role, TaskSummary
 
@@ -21,13 +23,12 @@ def build_report(
     generation: int,
     parent: Mapping[str, Any] | None,
     tasks: Sequence[TaskSummary],
-    measurements: Sequence[Measurement],
-    parts: Sequence[PartCount],
+    measured: Measured,
     recall_at: Sequence[int],
     seconds: Mapping[str, float],
     loss_terms: Mapping[str, float],
     method: str,
-    members: Sequence[Mapping[str, Any]] | None = None,
+    drift: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Return the report of a new generation: the parent's matrices with one more row.
 
@@ -35,14 +36,14 @@ def build_report(
         generation: id of the new generation.
         parent: report of the generation before, or None.
         tasks: all tasks, oldest first; the last one is new.
-        measurements: of every task's queries against the gallery as it is now.
-        parts: gallery items per birth generation and state.
+        measured: of every task's queries against the gallery as it is now.
         recall_at: the K of Recall@K.
         seconds: time per stage of this task.
         loss_terms: last values of the loss terms.
         method: that learned the task.
-        members: figures of each network of a cohort alone, None where there is nothing to tell.
+        drift: how each network's drift map was chosen; empty where nothing moved.
     """
+    measurements, members = measured.measurements, measured.members
     task_ids = [task.task_id for task in tasks]
     merged = _matrices(parent, measurements, "merged", task_ids, recall_at)
     within = _matrices((parent or {}).get("within_task"), measurements, "within", task_ids, recall_at)
@@ -55,12 +56,36 @@ def build_report(
         "summary": _summaries(merged["recall_at_k"]),
         "within_task": {**within, "summary": _summaries(within["recall_at_k"])},
         "queries": _queries(measurements),
-        "parts": describe_parts(parts),
+        "parts": describe_parts(measured.parts, measured.part_errors),
+        **_compatibility(generation, parent, measured),
+        **({"drift": [dict(choice) for choice in drift]} if drift else {}),
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "loss_terms": dict(loss_terms),
         **({} if members is None else {"members": [dict(member) for member in members]}),
-        "definitions": {**DEFINITIONS, **({} if members is None else {"members": MEMBERS_DEFINITION})},
+        "definitions": {
+            **DEFINITIONS,
+            **COMPATIBILITY_DEFINITIONS,
+            **({} if members is None else {"members": MEMBERS_DEFINITION}),
+        },
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What was measured of a generation.
+
+    ``parts``: gallery items per birth generation and state, ``part_errors`` the estimated error of each;
+    ``members``: figures of each network of a cohort alone, None where there is nothing to tell;
+    ``compatibility`` and ``error_scale``: what the refresh was worth on the kept images, and how well its
+    error was predicted; None where that was not measured.
+    """
+
+    measurements: Sequence[Measurement]
+    parts: Sequence[PartCount]
+    part_errors: Sequence[Mapping[str, float] | None] = ()
+    members: Sequence[Mapping[str, Any]] | None = None
+    compatibility: Mapping[str, Any] | None = None
+    error_scale: Mapping[str, float | None] | None = None
 
 
 def describe_task(task: TaskSummary) -> dict[str, Any]:
@@ -78,9 +103,34 @@ def describe_task(task: TaskSummary) -> dict[str, Any]:
     }
 
 
-def describe_parts(parts: Sequence[PartCount]) -> list[dict[str, Any]]:
-    """Return the gallery's parts as the report keeps them."""
-    return [{"birth_generation": p.birth_generation, "state": p.state.value, "items": p.items} for p in parts]
+def describe_parts(
+    parts: Sequence[PartCount], errors: Sequence[Mapping[str, float] | None] = ()
+) -> list[dict[str, Any]]:
+    """Return the gallery's parts as the report keeps them; ``errors``: mean and p90 of each, where known."""
+    known = [*errors, *[None] * (len(parts) - len(errors))]
+    return [
+        {
+            "birth_generation": part.birth_generation,
+            "state": part.state.value,
+            "items": part.items,
+            **({} if error is None else {"estimated_error": dict(error)}),
+        }
+        for part, error in zip(parts, known, strict=True)
+    ]
+
+
+def without_last_row(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a report's matrices without the row of the last task, for it to be measured again."""
+
+    def shorter(scope: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "recall_at_k": {k: rows[:-1] for k, rows in scope["recall_at_k"].items()},
+            "r_precision": scope["r_precision"][:-1],
+            "map_at_r": scope["map_at_r"][:-1],
+        }
+
+    kept = {name: report[name] for name in ("compatibility",) if name in report}
+    return {**shorter(report), "within_task": shorter(report["within_task"]), **kept}
 
 
 def without_images(
@@ -153,3 +203,15 @@ def _queries(measurements: Sequence[Measurement]) -> dict[str, dict[str, int]]:
         for m in measurements
         if m.metric == "queries" and m.scope == "merged"
     }
+
+
+def _compatibility(generation: int, parent: Mapping[str, Any] | None, measured: Measured) -> dict[str, Any]:
+    """Return the comparison of galleries on kept images, with the rows of earlier generations."""
+    earlier = (parent or {}).get("compatibility")
+    if measured.compatibility is None:
+        return {} if earlier is None else {"compatibility": earlier}
+    found = dict(measured.compatibility)
+    names = ("tasks", "stale", "projected", "reembedded")
+    row = {"generation": generation, **{name: found[name] for name in names}}
+    rows = [*(earlier["rows"] if earlier else []), row]
+    return {"compatibility": {**found, "estimated_error": measured.error_scale, "rows": rows}}

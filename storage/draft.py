@@ -13,6 +13,7 @@ from typing import Any
 from continual_dml.errors import CatalogError, GalleryError, SelfTestFailed
 from continual_dml.records import (
     Deletion,
+    GalleryRefresh,
     Generation,
     Measurement,
     PartCount,
@@ -78,6 +79,15 @@ class PublishingDraft(StagedFiles):
             publication.measurements,
             config,
         )
+
+    def publish_refresh(self, refresh: GalleryRefresh, config: Mapping[str, Any]) -> Generation:
+        """Make a generation live that is its parent with other vectors; raises as :meth:`publish`."""
+        self._require_open()
+        base = self._reservation.base
+        if base is None:
+            raise CatalogError(f"{self._workspace.root} holds no task yet: there is nothing to refresh")
+        gallery = self._parent_gallery()
+        return self._go_live(base.task_id, gallery, (), refresh.parts, refresh.measurements, config)
 
     def publish_deletion(self, deletion: Deletion, config: Mapping[str, Any]) -> Generation:
         """Make a generation live that is its parent without some images; raises as :meth:`publish`."""

@@ -8,6 +8,7 @@ from contextlib import ExitStack, closing
 from types import TracebackType
 from typing import TypeVar, final
 
+import numpy as np
 from sqlalchemy import Connection
 
 from continual_dml.errors import (
@@ -18,7 +19,7 @@ from continual_dml.errors import (
     UnknownChoice,
     WorkspaceError,
 )
-from continual_dml.records import CatalogItem, Generation, TaskSummary
+from continual_dml.records import CatalogItem, GalleryLabels, Generation, TaskSummary
 from storage import embedded_shards
 from storage.artefacts import PublishedArtefacts
 from storage.catalog import history, publish, queries, schema
@@ -130,9 +131,16 @@ class WorkspaceStore:
         with self._open_database().transaction() as connection:
             return history.held(connection, item_ids)
 
-    def query_items(self) -> list[CatalogItem]:
-        """All visible query items, ordered by id."""
-        return self._look(queries.query_items, [])
+    def query_items(self, per_task: int | None = None) -> list[CatalogItem]:
+        """Visible query items, ordered by id: at most ``per_task`` of each task, always the same ones."""
+        return self._look(lambda connection, live: queries.query_items(connection, live, per_task), [])
+
+    def gallery_labels(self) -> GalleryLabels:
+        """Category and task of every visible gallery item."""
+        nothing: list[tuple[int, int, int]] = []
+        rows = self._look(queries.gallery_labels, nothing)
+        table = np.array(rows, dtype=np.int64).reshape(-1, 3)
+        return GalleryLabels(table[:, 0], table[:, 1], table[:, 2])
 
     def query_copy_path(self, content_hash: str) -> str:
         """Where the workspace's copy of a query image lies."""

@@ -40,6 +40,7 @@ def ingest_task(
     self_distillation_teacher: options.SelfDistillationTeacher = None,
     changes: options.Changes = None,
     refresh: options.Refresh = None,
+    budget: options.ReembedBudget = None,
     query_fraction: options.QueryFraction = None,
     queries_per_category: options.QueriesPerCategory = None,
     seed: options.Seed = None,
@@ -77,6 +78,7 @@ def ingest_task(
         "self_distillation_teacher": self_distillation_teacher,
         "changes": changes,
         "refresh": refresh,
+        "reembed_budget": budget,
         "query_fraction": query_fraction,
         "queries_per_category": queries_per_category,
         "seed": seed,
@@ -91,14 +93,21 @@ def _ingest(
     shell: Shell, folder: Path, name: str | None, flags: dict[str, Any], *, dry_run: bool, restart: bool
 ) -> None:
     from cli.render.progress import progress_listener
-    from cli.settings import NOT_IN_AN_INGEST, merged_options, refresh_mode, task_settings, with_changes
+    from cli.settings import (
+        NOT_IN_AN_INGEST,
+        merged_options,
+        reembed_budget,
+        refresh_mode,
+        task_settings,
+        with_changes,
+    )
     from cli.wiring import IngestRequest, open_workspace, run_dry, run_ingest
 
     chosen = merged_options(flags)
     opened = open_workspace(shell.folder)
     settings = task_settings(opened.settings, chosen)
     settings = with_changes(settings, chosen.get("changes", ()), NOT_IN_AN_INGEST)
-    request = IngestRequest(folder, name, settings, refresh_mode(chosen), restart)
+    request = IngestRequest(folder, name, settings, refresh_mode(chosen), restart, reembed_budget(chosen))
     if dry_run:
         with progress_listener(shell.quiet) as listener:
             plan, estimate = run_dry(request, opened, listener)

@@ -35,8 +35,16 @@ def report(
 
 
 def _show(shell: Shell, found: dict[str, Any], k: int) -> None:
-    from cli.render.matrices import definitions, matrix_table, members_table, summary_table, without_positive
-    from cli.render.tables import Table, rendered
+    from cli.render.matrices import (
+        compatibility_table,
+        definitions,
+        matrix_table,
+        members_table,
+        parts_table,
+        summary_table,
+        without_positive,
+    )
+    from cli.render.tables import rendered
     from continual_dml.errors import UnknownChoice
 
     if str(k) not in found["recall_at_k"]:
@@ -59,8 +67,10 @@ def _show(shell: Shell, found: dict[str, Any], k: int) -> None:
     members = members_table(found)
     if members is not None:
         shell.emit(rendered(members) + "\n")
-    parts = [[str(part["birth_generation"]), part["state"], str(part["items"])] for part in found["parts"]]
-    shell.emit(rendered(Table("Gallery", ["embedded in generation", "state", "items"], parts)) + "\n")
+    compatibility = compatibility_table(found)
+    if compatibility is not None:
+        shell.emit(rendered(compatibility) + "\n")
+    shell.emit(rendered(parts_table(found)) + "\n")
     missing = without_positive(found)
     if missing:
         shell.emit(missing + "\n")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from continual_dml.settings import ModelSettings
     from continual_dml.workflows.estimate_ingest import IngestEstimate
     from continual_dml.workflows.plan_task import TaskPlan
+    from continual_dml.workflows.refresh_items import RefreshResult
     from storage.durable import FileEntry
     from storage.generations import GenerationEntry
     from storage.summary import StatusSummary
@@ -81,6 +82,18 @@ def ingest_seconds(outcome: IngestOutcome) -> dict[str, float]:
     stages: dict[str, float] = outcome.result.report["seconds"]
     read = round(outcome.read_seconds, 3)
     return {"read": read, **stages, "total": round(read + stages["total"], 3)}
+
+
+def refresh_document(result: RefreshResult) -> dict[str, Any]:
+    """Return what a refresh did; ``published`` is false where nothing would have changed."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "published": result.published,
+        "generation": result.generation.generation_id,
+        "reembedded": result.reembedded,
+        "gallery_before": dict(result.before),
+        "gallery": dict(result.after),
+    }
 
 
 def dry_run_document(plan: TaskPlan, estimate: IngestEstimate) -> dict[str, Any]:

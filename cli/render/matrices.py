@@ -11,6 +11,7 @@ from cli.shell import printable
 
 Rows = Sequence[Sequence[float | None]]
 LEFT_OUT_SHOWN = 10
+GALLERIES = ("stale", "projected", "reembedded")
 
 
 def matrix_table(title: str, rows: Rows, tasks: Sequence[str]) -> Table:
@@ -41,6 +42,35 @@ def summary_table(report: Mapping[str, Any]) -> Table:
         rows,
         (0, len(report["summary"])),
     )
+
+
+def compatibility_table(report: Mapping[str, Any]) -> Table | None:
+    """Return what the last refresh was worth on the kept images, task by task, or None where not known."""
+    found = report.get("compatibility")
+    if found is None:
+        return None
+    names = {task["id"]: task["name"] for task in report["tasks"]}
+    rows = [
+        [names[task], *[share(found[gallery][column]) for gallery in GALLERIES]]
+        for column, task in enumerate(found["tasks"])
+    ]
+    overlap = found["overlap_at_10"]
+    rows += [
+        ["overlap@10", share(overlap["stale"]), share(overlap["projected"]), ""],
+        ["refresh efficiency", "", share(found["refresh_efficiency"]), ""],
+    ]
+    title = f"Recall@1 of {found['kept_images']} kept images of earlier tasks, by what the refresh does"
+    return Table(title, ["", "stale", "projected", "re-embedded"], rows, (len(found["tasks"]),))
+
+
+def parts_table(report: Mapping[str, Any]) -> Table:
+    """Return how many items of each birth generation are in which state, and how far off they may be."""
+    rows = []
+    for part in report["parts"]:
+        error = part.get("estimated_error", {})
+        cells = [str(part["birth_generation"]), part["state"], str(part["items"])]
+        rows.append([*cells, share(error.get("mean")), share(error.get("p90"))])
+    return Table("Gallery", ["embedded in generation", "state", "items", "estimated error", "p90"], rows)
 
 
 def members_table(report: Mapping[str, Any]) -> Table | None:

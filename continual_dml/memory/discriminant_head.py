@@ -27,7 +27,16 @@ class DiscriminantHead:
 
     def __call__(self, features: NDArray[np.floating]) -> NDArray[np.float32]:
         """Return unit embeddings (N, D) of stored features (N, F)."""
-        return unit_rows((np.asarray(features, dtype=np.float64) - self.centre) @ self.projection)
+        return unit_rows(self.lengthy(features))
+
+    def lengthy(self, features: NDArray[np.floating]) -> Floats:
+        """Return the embeddings (N, D) before they are brought to unit length."""
+        return np.asarray((np.asarray(features, dtype=np.float64) - self.centre) @ self.projection)
+
+    def slope(self, features: NDArray[np.floating]) -> Floats:
+        """Return how :meth:`lengthy` changes with a feature (D, F); the same everywhere."""
+        del features
+        return self.projection.T
 
 
 def unit_rows(vectors: NDArray[np.floating]) -> NDArray[np.float32]:

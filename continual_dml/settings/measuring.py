@@ -30,10 +30,16 @@ class StreamSettings:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationSettings:
-    """What is reported after each task."""
+    """What is reported after each task.
+
+    ``earlier_queries``: at most so many held-out images of earlier tasks, the same number of each, are asked
+    again after a new task, so that measuring does not grow with everything that was ever learned.
+    """
 
     recall_at: tuple[int, ...] = (1, 2, 4, 8)
+    earlier_queries: int = 2000
 
     def __post_init__(self) -> None:
+        between("earlier-queries", self.earlier_queries, 1, 10**9)
         if not self.recall_at or any(k < 1 for k in self.recall_at):
             raise SettingsError("recall_at needs at least one K of 1 or more")

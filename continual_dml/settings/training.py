@@ -38,6 +38,8 @@ LOSSES = (
 )
 TRIPLET_MINERS = ("batch-hard", "semi-hard", "distance-weighted", "all")
 REFRESH_MODES = ("auto", "reembed", "project", "keep")
+REFRESH_AGAIN = ("auto", "reembed", "project")
+"""What can be done without a task: what is left as it is needs no command."""
 PRECISIONS = ("auto", "fp32", "bf16")
 DEVICES = ("auto", "cpu", "cuda")
 PRETRAINED_RATE = 1e-4

@@ -20,6 +20,16 @@ class Head(Protocol):
         """Return unit embeddings (N, D) of stored features (N, F)."""
 
 
+class MemberHead(Head, Protocol):
+    """The head of one network: smooth up to the scaling to unit length."""
+
+    def lengthy(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return the embeddings (N, D) before they are brought to unit length."""
+
+    def slope(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return how :meth:`lengthy` changes with a feature (D, F), on average over ``features`` (N, F)."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainedHead:
     """The projection that training shaped: ``weight`` (D, F), applied to features before their root."""
@@ -29,9 +39,18 @@ class TrainedHead:
 
     def __call__(self, features: NDArray[np.floating]) -> NDArray[np.float32]:
         """Return unit embeddings (N, D) of stored features (N, F)."""
+        return unit_rows(self.lengthy(features))
+
+    def lengthy(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return the embeddings (N, D) before they are brought to unit length."""
         wide = np.asarray(features, dtype=np.float64)
         pooled = wide * np.abs(wide) if self.square_root else wide
-        return unit_rows(pooled @ self.weight.T.astype(np.float64))
+        return np.asarray(pooled @ self.weight.T.astype(np.float64))
+
+    def slope(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return how :meth:`lengthy` changes with a feature (D, F), on average over ``features`` (N, F)."""
+        wide = self.weight.astype(np.float64)
+        return wide * (2 * np.abs(features).mean(axis=0)) if self.square_root else wide
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,7 +14,7 @@ from continual_dml.memory.class_statistics import ClassStatistics
 from continual_dml.memory.discriminant_head import DiscriminantHead
 from continual_dml.memory.drift_maps import DriftMaps, DriftStep
 from continual_dml.settings import Settings
-from continual_dml.strategies.heads import Head, TrainedHead, joined_head
+from continual_dml.strategies.heads import Head, MemberHead, TrainedHead, joined_head
 
 Arrays = dict[str, NDArray[Any]]
 GROUPS = ("model", "head", "statistics")
@@ -30,7 +30,7 @@ class MemberState:
     statistics: ClassStatistics
     drift: DriftMaps
 
-    def live_head(self, *, statistics_head: bool, square_root: bool) -> Head:
+    def live_head(self, *, statistics_head: bool, square_root: bool) -> MemberHead:
         """Return the head that this member's embeddings come from."""
         if statistics_head:
             return self.head

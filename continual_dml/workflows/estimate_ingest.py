@@ -14,8 +14,9 @@ from continual_dml.embedding.embedder import Embedder, embedder_state
 from continual_dml.embedding.extract import BATCH_IMAGES, extract_each
 from continual_dml.embedding.precision import Compute, choose_compute
 from continual_dml.memory.discriminant_head import unit_rows
+from continual_dml.memory.drift_doubt import MOST_DIRECTIONS
 from continual_dml.ports import ProgressListener, SilentListener
-from continual_dml.records import LabelledImages
+from continual_dml.records import NO_LIMIT, LabelledImages, RefreshBudget
 from continual_dml.settings import Settings
 from continual_dml.strategies.hooks import StepHooks
 from continual_dml.strategies.job import TrainingJob
@@ -58,7 +59,12 @@ class IngestEstimate:
 
 
 def estimate_ingest(
-    plan: TaskPlan, settings: Settings, refresh: str, known: KnownItems, listener: ProgressListener
+    plan: TaskPlan,
+    settings: Settings,
+    refresh: str,
+    known: KnownItems,
+    listener: ProgressListener,
+    budget: RefreshBudget = NO_LIMIT,
 ) -> IngestEstimate:
     """Measure the workspace's network on this machine and scale up.
 
@@ -68,6 +74,7 @@ def estimate_ingest(
         refresh: what will happen to earlier tasks' items.
         known: what is in the workspace.
         listener: told of the progress.
+        budget: how much of them may be embedded anew; of a time nothing can be told before.
 
     Raises:
         SettingsError: the device is not there.
@@ -88,11 +95,13 @@ def estimate_ingest(
         seconds_per_step = _seconds_per_step(plan, settings, recipe, embedders, compute, known.tasks)
     listener.advance()
     reread = known.gallery if moved and refresh in ("auto", "reembed") else 0
+    reread = reread if budget.items is None else min(reread, budget.items)
     looks = 2 if known.tasks and moved else 1
-    images = len(plan.gallery_rows) * looks + len(plan.query_rows) + known.queries + reread
+    again = min(known.queries, settings.evaluation.earlier_queries)
+    images = len(plan.gallery_rows) * looks + len(plan.query_rows) + again + reread
     seconds = steps * seconds_per_step + images * seconds_per_image
-    seconds += (known.queries + reread) * known.read_seconds_per_image
-    disk = _disk_bytes(plan, embedders, known)
+    seconds += (again + reread) * known.read_seconds_per_image
+    disk = _disk_bytes(plan, embedders, known, again)
     return IngestEstimate(steps, seconds_per_step, images, seconds_per_image, seconds, disk)
 
 
@@ -161,7 +170,7 @@ def _seconds_per_step(
     return (clock.ends[-1] - clock.ends[WARM_UP_STEPS - 1]) / MEASURED_STEPS
 
 
-def _disk_bytes(plan: TaskPlan, embedders: Sequence[Embedder], known: KnownItems) -> int:
+def _disk_bytes(plan: TaskPlan, embedders: Sequence[Embedder], known: KnownItems, again: int) -> int:
     items = len(plan.gallery_rows) + known.gallery
     categories = known.categories + len(plan.new_categories)
     total = 2 * 8 * items  # ids, in the part and in the index
@@ -173,7 +182,8 @@ def _disk_bytes(plan: TaskPlan, embedders: Sequence[Embedder], known: KnownItems
         total += sum(array.nbytes for array in embedder_state(embedder).values())
         total += 8 * (categories * (features + 2 * dim + 3) + features * features)  # statistics
         total += 8 * features * (dim + 1)  # head
-        total += 4 * known.tasks * features * (features + 1)  # drift maps
+        total += 4 * known.tasks * features * (features + 2 + 2 * MOST_DIRECTIONS)  # drift maps, doubt
+        total += 2 * features * (again + len(plan.query_rows))  # queries as they were born
     copies = sum(record.size_bytes for record in plan.records(plan.query_rows))
     catalogue = CATALOGUE_BYTES_PER_ITEM * (len(plan.gallery_rows) + len(plan.query_rows))
     return total + copies + catalogue

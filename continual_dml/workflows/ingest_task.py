@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -17,29 +17,29 @@ from continual_dml.embedding.extract import extract_each, side_by_side
 from continual_dml.embedding.precision import choose_compute
 from continual_dml.errors import SettingsError
 from continual_dml.pixels import SelectedRows
-from continual_dml.ports import Artefacts, Draft, ImageReader, ProgressListener, Store
+from continual_dml.ports import Draft, ImageReader, ProgressListener, Store
 from continual_dml.records import (
+    NO_LIMIT,
     GalleryPart,
     Generation,
     LabelledImages,
     NewItem,
-    PartCount,
     Publication,
+    RefreshBudget,
     TaskSummary,
     VectorState,
 )
-from continual_dml.reports import build_report
+from continual_dml.reports import Measured, build_report
 from continual_dml.settings import Settings
+from continual_dml.strategies.heads import Head
 from continual_dml.strategies.learner import LearnedTask, Learner
 from continual_dml.strategies.state import LearnerState
 from continual_dml.workflows.drafting import drafting
-from continual_dml.workflows.embed_files import embed_files
-from continual_dml.workflows.evaluate import Labelled, measure_all
-from continual_dml.workflows.gallery_files import items_file, stored_parts, vectors_file
-from continual_dml.workflows.members_alone import members_alone
+from continual_dml.workflows.live_model import LiveModel
+from continual_dml.workflows.next_generation import Asked, Moved, NewQueries, NextGeneration, with_new_items
 from continual_dml.workflows.plan_task import TaskPlan
-from continual_dml.workflows.refresh_gallery import LiveModel, refresh_part
-from continual_dml.workflows.state_files import stored_state, write_state
+from continual_dml.workflows.refresh_gallery import RefreshTools
+from continual_dml.workflows.state_files import stored_state
 from continual_dml.workflows.stopwatch import Stopwatch
 
 
@@ -47,7 +47,8 @@ from continual_dml.workflows.stopwatch import Stopwatch
 class IngestContext:
     """All that an ingest works with besides the task itself.
 
-    ``restart``: begin anew, where an interrupted run of the same ingest could go on.
+    ``budget``: how much of the gallery may be embedded anew; ``restart``: begin anew, where an interrupted
+    run of the same ingest could go on.
     """
 
     store: Store
@@ -57,6 +58,7 @@ class IngestContext:
     pretrained: Mapping[str, NDArray[Any]] | None
     listener: ProgressListener
     restart: bool = False
+    budget: RefreshBudget = NO_LIMIT
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,11 +91,10 @@ class _Ingest:
         self.draft = draft
         self.watch = Stopwatch()
         self.compute = choose_compute(context.settings.training.device, context.settings.training.precision)
-        head = context.store.head()
-        self.parent: Artefacts | None = context.store.open_generation(head) if head else None
-        if self.parent:
-            _check_same_model(self.parent.config, context.settings)
-        self.parent_report: dict[str, Any] = self.parent.read_json("report.json") if self.parent else {}
+        tools = RefreshTools(context.store, context.reader, context.listener)
+        self.next = NextGeneration(tools, context.settings, draft)
+        if self.next.parent:
+            _check_same_model(self.next.parent.config, context.settings)
         self.category_ids = context.store.category_ids()
         for offset, name in enumerate(plan.new_categories):
             self.category_ids[name] = draft.first_category_id + offset
@@ -102,51 +103,42 @@ class _Ingest:
         self.query_ids = np.arange(first + split, first + split + len(plan.query_rows), dtype=np.int64)
 
     def run(self) -> IngestResult:
-        learned = self._learn()
-        parts = self._refresh(learned)
-        queries = self._query_vectors(learned)
-        gallery = self._gallery(parts)
+        settings = self.context.settings
+        before = self._state_before()
+        learned = self._learn(before)
+        model = self._live_model(learned)
+        parts = self._refreshed(learned, model)
+        new = self._new_queries(learned)
+        with self.watch.stage("embed queries"):
+            asked = self.next.asked(model, new)
         tasks = self._tasks()
         with self.watch.stage("evaluate"):
-            ids = [task.task_id for task in tasks]
-            recall_at = self.context.settings.evaluation.recall_at
-            measurements = measure_all(ids, queries, gallery, recall_at)
-            settings, features = self.context.settings, self.query_features
-            members = members_alone(learned.state, settings, parts, gallery, queries, features)
-        counts = [PartCount(part.birth_generation, part.state, len(part.ids)) for part in parts]
+            measured = self._measured(before, model, parts, asked, tasks)
         with self.watch.stage("write"):
-            self._write(learned.state, parts)
+            self.next.write(learned.state, parts, asked)
+            for record in self.plan.records(self.plan.query_rows):
+                self.draft.keep_query_copy(record)
         report = build_report(
             generation=self.draft.generation_id,
-            parent=self.parent_report or None,
+            parent=self.next.parent_report or None,
             tasks=tasks,
-            measurements=measurements,
-            parts=counts,
-            recall_at=recall_at,
+            measured=measured,
+            recall_at=settings.evaluation.recall_at,
             seconds=self.watch.seconds(),
             loss_terms=learned.loss_terms,
-            method=self.context.settings.training.method,
-            members=members,
+            method=settings.training.method,
+            drift=[asdict(choice) for choice in learned.drift_choices],
         )
         self.draft.write_json("report.json", report)
-        publication = Publication(
-            task_name=self.plan.task.name,
-            source=self.plan.task.source,
-            method=self.context.settings.training.method,
-            new_categories={self.category_ids[name]: name for name in self.plan.new_categories},
-            items=self._new_items(),
-            quarantined=self.plan.quarantined,
-            parts=counts,
-            measurements=measurements,
-        )
         self.context.listener.start("publishing", 1)
-        generation = self.draft.publish(publication, {"settings": self.context.settings.as_dict()})
+        generation = self.draft.publish(self._publication(measured), {"settings": settings.as_dict()})
         return IngestResult(generation, tasks[-1], report)
 
-    def _learn(self) -> LearnedTask:
-        state = None
-        if self.parent is not None:
-            state = stored_state(self.parent, self.context.settings.model.cohort)
+    def _state_before(self) -> LearnerState | None:
+        parent = self.next.parent
+        return None if parent is None else stored_state(parent, self.context.settings.model.cohort)
+
+    def _learn(self, state: LearnerState | None) -> LearnedTask:
         context = self.context
         key = self._key()
         checkpoints, self.shards = context.store.checkpoints(key), context.store.shards(key)
@@ -161,7 +153,7 @@ class _Ingest:
 
     def _key(self) -> str:
         """Return a hash of all that decides the training: equal keys, equal runs."""
-        parent = self.parent.generation.manifest_sha256 if self.parent else None
+        parent = self.next.parent.generation.manifest_sha256 if self.next.parent else None
         records = self.plan.records(self.plan.gallery_rows)
         decides = {
             "parent": parent,
@@ -177,70 +169,60 @@ class _Ingest:
         pixels = SelectedRows(self.plan.task.pixels, self.plan.gallery_rows)
         return LabelledImages(pixels, np.array(labels, dtype=np.int64))
 
-    def _refresh(self, learned: LearnedTask) -> list[GalleryPart]:
-        training, model = self.context.settings.training, self.context.settings.model
-        self.head = learned.state.live_head(
-            statistics_head=training.uses_statistics_head, square_root=model.takes_square_root
-        )
-        live = LiveModel(
+    def _live_model(self, learned: LearnedTask) -> LiveModel:
+        settings = self.context.settings
+        return LiveModel(
             self.draft.generation_id,
             learned.embedders,
-            self.head,
+            _head_of(learned.state, settings),
             learned.state,
             self.compute,
+            settings,
             learned.moved,
             self.shards,
         )
-        ids, features = [self.gallery_ids], [learned.features]
-        parts: list[GalleryPart] = []
+
+    def _refreshed(self, learned: LearnedTask, model: LiveModel) -> list[GalleryPart]:
+        """Return earlier items refreshed, and as the last part what the live model has embedded."""
         with self.watch.stage("refresh"):
-            for part in stored_parts(self.parent, self.parent_report) if self.parent else ():
-                context = self.context
-                kept, renewed = refresh_part(
-                    part, context.refresh, live, context.store, context.reader, context.listener
-                )
-                if kept is not None:
-                    parts.append(kept)
-                if renewed is not None:
-                    ids.append(renewed.ids)
-                    features.append(renewed.features)
-            stored = np.concatenate(features).astype(np.float16)
-            vectors = self.head(stored)
-        fresh = GalleryPart(live.generation, VectorState.FRESH, np.concatenate(ids), stored, vectors)
+            parts, renewed = self.next.refreshed(model, self.context.refresh, self.context.budget)
+            ids = np.concatenate([self.gallery_ids, renewed.ids])
+            stored = np.concatenate([learned.features, renewed.features]).astype(np.float16)
+            fresh = GalleryPart(model.generation, VectorState.FRESH, ids, stored, model.head(stored))
         return [*parts, fresh]
 
-    def _query_vectors(self, learned: LearnedTask) -> Labelled:
-        """Embed the queries of all tasks anew: the workspace's copies of old ones, and the new task's."""
-        items = self.context.store.query_items()
-        paths = [self.context.store.query_copy_path(item.content_hash) for item in items]
+    def _new_queries(self, learned: LearnedTask) -> NewQueries:
+        rows, listener = self.plan.query_rows, self.context.listener
+        records = self.plan.records(rows)
         with self.watch.stage("embed queries"):
-            self.context.listener.start("embedding queries", len(paths) + len(self.query_ids))
-            hashes = [item.content_hash for item in items]
-            old, positions = embed_files(
-                paths, hashes, learned.embedders, self.compute,
-                self.context.reader, self.context.listener, self.shards,
-            )  # fmt: skip
-            fresh_pixels = SelectedRows(self.plan.task.pixels, self.plan.query_rows)
-            seen = extract_each(learned.embedders, fresh_pixels, self.compute, self.context.listener)
-        read = [items[int(position)] for position in positions]
-        records = self.plan.records(self.plan.query_rows)
-        categories = [item.category_id for item in read] + [self.category_ids[r.category] for r in records]
-        tasks = [item.task_id for item in read] + [self.draft.task_id] * len(records)
-        self.query_features = np.concatenate([old, side_by_side(seen)])
-        return Labelled(
-            self.head(self.query_features),
-            np.array(categories, dtype=np.int64),
-            np.array(tasks, dtype=np.int64),
+            listener.start("embedding new queries", len(rows))
+            pixels = SelectedRows(self.plan.task.pixels, rows)
+            features = side_by_side(extract_each(learned.embedders, pixels, self.compute, listener))
+        return NewQueries(
+            self.draft.task_id,
+            self.query_ids,
+            features,
+            np.array([self.category_ids[record.category] for record in records], dtype=np.int64),
+            np.argsort(np.array([record.content_hash for record in records], dtype=np.str_), kind="stable"),
         )
 
-    def _gallery(self, parts: list[GalleryPart]) -> Labelled:
-        ids = np.concatenate([part.ids for part in parts])
-        known = self.context.store.items([int(i) for i in ids if i < self.draft.first_item_id])
-        labels = {item_id: (item.category_id, item.task_id) for item_id, item in known.items()}
-        for item_id, record in zip(self.gallery_ids, self.plan.records(self.plan.gallery_rows), strict=True):
-            labels[int(item_id)] = (self.category_ids[record.category], self.draft.task_id)
-        pairs = np.array([labels[int(item_id)] for item_id in ids], dtype=np.int64)
-        return Labelled(np.concatenate([part.vectors for part in parts]), pairs[:, 0], pairs[:, 1])
+    def _measured(
+        self,
+        before: LearnerState | None,
+        model: LiveModel,
+        parts: list[GalleryPart],
+        asked: Asked,
+        tasks: list[TaskSummary],
+    ) -> Measured:
+        records = self.plan.records(self.plan.gallery_rows)
+        categories = np.array([self.category_ids[record.category] for record in records], dtype=np.int64)
+        known = self.context.store.gallery_labels()
+        labels = with_new_items(known, self.gallery_ids, categories, self.draft.task_id)
+        moved = None
+        if before is not None and model.moved:
+            head = _head_of(before, self.context.settings)
+            moved = Moved(lambda features, birth: head(before.carried(features, birth)), self.draft.task_id)
+        return self.next.measured(model, parts, labels, asked, tasks, moved)
 
     def _tasks(self) -> list[TaskSummary]:
         plan = self.plan
@@ -257,24 +239,17 @@ class _Ingest:
         )
         return [*self.context.store.tasks(), new]
 
-    def _write(self, state: LearnerState, parts: list[GalleryPart]) -> None:
-        # Items never join a part after its birth, so an equal count means equal items.
-        earlier = self.parent_report.get("parts", [])
-        counts = {int(part["birth_generation"]): int(part["items"]) for part in earlier}
-        kept = state.needed_for([part.birth_generation for part in parts])
-        write_state(kept, self.draft, self.parent)
-        for part in parts:
-            items = items_file(part.birth_generation)
-            if counts.get(part.birth_generation) == len(part.ids):
-                self.draft.inherit(items)
-            else:
-                self.draft.write_tensors(items, {"ids": part.ids, "features": part.features})
-            self.draft.write_tensors(vectors_file(part.birth_generation), {"vectors": part.vectors})
-        self.draft.write_index(
-            np.concatenate([part.ids for part in parts]), np.concatenate([part.vectors for part in parts])
+    def _publication(self, measured: Measured) -> Publication:
+        return Publication(
+            task_name=self.plan.task.name,
+            source=self.plan.task.source,
+            method=self.context.settings.training.method,
+            new_categories={self.category_ids[name]: name for name in self.plan.new_categories},
+            items=self._new_items(),
+            quarantined=self.plan.quarantined,
+            parts=measured.parts,
+            measurements=measured.measurements,
         )
-        for record in self.plan.records(self.plan.query_rows):
-            self.draft.keep_query_copy(record)
 
     def _new_items(self) -> list[NewItem]:
         rows = np.concatenate([self.plan.gallery_rows, self.plan.query_rows])
@@ -283,6 +258,11 @@ class _Ingest:
             NewItem(int(i), self.category_ids[r.category], r.role, r.content_hash, r.path)
             for i, r in zip(ids, self.plan.records(rows), strict=True)
         ]
+
+
+def _head_of(state: LearnerState, settings: Settings) -> Head:
+    training, model = settings.training, settings.model
+    return state.live_head(statistics_head=training.uses_statistics_head, square_root=model.takes_square_root)
 
 
 def _check_same_model(config: Mapping[str, Any], settings: Settings) -> None:

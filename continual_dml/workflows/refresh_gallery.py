@@ -2,37 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from continual_dml.embedding.embedder import Embedder
-from continual_dml.embedding.precision import Compute
 from continual_dml.errors import GalleryError
-from continual_dml.ports import ImageReader, ProgressListener, Shards, Store
-from continual_dml.records import GalleryPart, VectorState
-from continual_dml.strategies.heads import Head
-from continual_dml.strategies.state import LearnerState
+from continual_dml.ports import ImageReader, ProgressListener, Store
+from continual_dml.records import NO_LIMIT, CatalogItem, GalleryPart, RefreshBudget, VectorState
 from continual_dml.workflows.embed_files import embed_files
+from continual_dml.workflows.live_model import LiveModel
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LiveModel:
-    """What it takes to embed images now, and to carry stored features forward to now.
-
-    ``moved`` is False when the task left the weights as they were: stored features are then still exact.
-    ``shards`` keep what it has embedded already.
-    """
-
-    generation: int
-    embedders: Sequence[Embedder]
-    head: Head
-    state: LearnerState
-    compute: Compute
-    moved: bool = True
-    shards: Shards | None = None
+IMAGES_AT_ONCE = 512
+"""Between two looks at the clock, where a budget of time says when to stop."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,66 +27,114 @@ class Reembedded:
     features: NDArray[np.float32]
 
 
-def refresh_part(
-    part: GalleryPart,
+@dataclass(frozen=True, slots=True, eq=False)
+class RefreshTools:
+    """What it takes to open images again: the store knows where they are, the reader decodes them."""
+
+    store: Store
+    reader: ImageReader
+    listener: ProgressListener
+
+
+def refresh_gallery(
+    parts: Sequence[GalleryPart],
     mode: str,
+    budget: RefreshBudget,
     model: LiveModel,
-    store: Store,
-    reader: ImageReader,
-    listener: ProgressListener,
-) -> tuple[GalleryPart | None, Reembedded | None]:
-    """Refresh one part; return what stays in it (None when nothing does) and what was embedded anew.
+    tools: RefreshTools,
+) -> tuple[list[GalleryPart], Reembedded]:
+    """Refresh all parts; return what stays in them, those that nothing stays in left out, and what is new.
 
     Args:
-        part: items born in one earlier generation.
-        mode: ``project`` carries features forward through the drift map and the live head, ``reembed`` opens
-            every image, ``auto`` opens those still there and projects the rest, ``keep`` does
-            nothing where the weights moved.
+        parts: items by the generation that they were born in.
+        mode: ``project`` carries features forward through the drift maps and the live head, ``reembed`` opens
+            every image, ``auto`` opens images that are still there as far as the budget goes, those that the
+            maps know least about first, and projects the rest; ``keep`` does nothing where the weights moved.
+        budget: of ``auto``.
         model: the live model.
-        store: knows where the images are.
-        reader: decodes them, and leaves out what is missing or has changed.
-        listener: told of the progress.
+        tools: to open images with.
 
     Raises:
         GalleryError: ``reembed`` and an image is missing or has changed.
     """
     if mode == "keep" and model.moved:
-        return replace(part, state=VectorState.STALE), None
-    if mode == "project" or not model.moved:  # features are exact where nothing moved; the head is always new
-        return _projected(part, np.arange(len(part.ids)), model), None
-    renewed, missing = _reembed(part, model, store, reader, listener)
-    if mode == "reembed" and len(missing):
-        first = store.items([int(part.ids[missing[0]])])[int(part.ids[missing[0]])].path
-        raise GalleryError(
-            f"--refresh reembed: {len(missing)} images of earlier tasks are missing or have changed, "
-            f"first {first}; use --refresh auto to carry those forward by the drift map"
-        )
-    return (_projected(part, missing, model) if len(missing) else None), renewed
+        return [replace(part, state=VectorState.STALE) for part in parts], nothing_renewed(model)
+    # Features that are exact need no image; the head is new in any case.
+    doubtful = [part for part in parts if model.state_of(part) is not VectorState.FRESH]
+    if mode in ("project", "keep") or not doubtful:
+        return [projected(part, np.arange(len(part.ids)), model) for part in parts], nothing_renewed(model)
+    wanted = _by_doubt(doubtful, model) if budget.is_limited and mode == "auto" else _ids_of(doubtful)
+    renewed = _reembed(wanted, budget if mode == "auto" else NO_LIMIT, model, tools)
+    if mode == "reembed" and len(renewed.ids) < len(wanted):
+        _refuse(wanted, renewed.ids, tools.store)
+    left = [(part, np.flatnonzero(~np.isin(part.ids, renewed.ids))) for part in parts]
+    return [projected(part, rows, model) for part, rows in left if len(rows)], renewed
 
 
-def _projected(part: GalleryPart, rows: NDArray[np.int64], model: LiveModel) -> GalleryPart:
-    features = part.features[rows]
-    carried = model.state.carried(features, part.birth_generation)
-    exact = not model.moved and part.state is VectorState.FRESH
-    state = VectorState.FRESH if exact else VectorState.PROJECTED
-    return GalleryPart(part.birth_generation, state, part.ids[rows], features, model.head(carried))
+def projected(part: GalleryPart, rows: NDArray[np.int64], model: LiveModel) -> GalleryPart:
+    """Return the items in ``rows`` (n,) of a part with their features carried forward to now."""
+    features, birth = part.features[rows], part.birth_generation
+    return GalleryPart(birth, model.state_of(part), part.ids[rows], features, model.carried(features, birth))
+
+
+def _ids_of(parts: Sequence[GalleryPart]) -> NDArray[np.int64]:
+    return np.concatenate([part.ids for part in parts])
+
+
+def _by_doubt(parts: Sequence[GalleryPart], model: LiveModel) -> NDArray[np.int64]:
+    """Return the ids of all items, those whose carried vectors are doubted most first."""
+    errors = np.concatenate([model.estimated_errors(part.features, part.birth_generation) for part in parts])
+    return _ids_of(parts)[np.argsort(-errors, kind="stable")]
 
 
 def _reembed(
-    part: GalleryPart, model: LiveModel, store: Store, reader: ImageReader, listener: ProgressListener
-) -> tuple[Reembedded | None, NDArray[np.int64]]:
-    """Return what could be embedded anew, and the rows (m,) of ``part`` that could not."""
-    items = store.items([int(item_id) for item_id in part.ids])
-    ordered = [items[int(item_id)] for item_id in part.ids]
-    listener.start("embedding earlier tasks' images anew", len(ordered))
-    features, rows = embed_files(
-        [item.path for item in ordered],
-        [item.content_hash for item in ordered],
+    wanted: NDArray[np.int64], budget: RefreshBudget, model: LiveModel, tools: RefreshTools
+) -> Reembedded:
+    """Embed what is there of ``wanted`` (n,), in this order, until the budget is used up."""
+    begin = time.monotonic()
+    most = len(wanted) if budget.items is None else min(budget.items, len(wanted))
+    tools.listener.start("embedding earlier tasks' images anew", most)
+    at_once = len(wanted) if budget.seconds is None else IMAGES_AT_ONCE
+    ids: list[NDArray[np.int64]] = []
+    features: list[NDArray[np.float32]] = []
+    done = reached = 0
+    while done < most and reached < len(wanted):
+        if budget.seconds is not None and time.monotonic() - begin >= budget.seconds:
+            break
+        asked = wanted[reached : reached + min(at_once, most - done)]
+        items = tools.store.items(asked.tolist())
+        ordered = [items[int(item_id)] for item_id in asked]
+        seen, rows = _embed(ordered, model, tools)
+        ids.append(asked[rows])
+        features.append(seen)
+        reached, done = reached + len(asked), done + len(rows)
+    return Reembedded(np.concatenate(ids), np.concatenate(features)) if ids else nothing_renewed(model)
+
+
+def _embed(
+    items: Sequence[CatalogItem], model: LiveModel, tools: RefreshTools
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    return embed_files(
+        [item.path for item in items],
+        [item.content_hash for item in items],
         model.embedders,
         model.compute,
-        reader,
-        listener,
+        tools.reader,
+        tools.listener,
         model.shards,
     )
-    missing = np.setdiff1d(np.arange(len(part.ids)), rows)
-    return (Reembedded(part.ids[rows], features) if len(rows) else None), missing
+
+
+def nothing_renewed(model: LiveModel) -> Reembedded:
+    """Return no item, with features of the model's width."""
+    width = sum(embedder.feature_dim for embedder in model.embedders)
+    return Reembedded(np.empty(0, dtype=np.int64), np.empty((0, width), dtype=np.float32))
+
+
+def _refuse(wanted: NDArray[np.int64], renewed: NDArray[np.int64], store: Store) -> None:
+    missing = np.setdiff1d(wanted, renewed)
+    first = store.items([int(missing[0])])[int(missing[0])].path
+    raise GalleryError(
+        f"--refresh reembed: {len(missing)} images of earlier tasks are missing or have changed, "
+        f"first {first}; use --refresh auto to carry those forward by the drift map"
+    )

@@ -12,6 +12,7 @@ from continual_dml.ports import Artefacts, Draft
 from continual_dml.records import CatalogItem, GalleryPart, PartCount
 from continual_dml.reports import without_images
 from continual_dml.workflows.gallery_files import items_file, stored_parts, vectors_file
+from continual_dml.workflows.kept_queries import born_queries, queries_file
 
 _REPORT = "report.json"
 
@@ -37,6 +38,7 @@ def rewrite_gallery(
     written.add(_REPORT)
     for part in changed:
         _write_part(draft, part)
+    written |= _rewrite_queries(parent, draft, gone)
     if before and (changed or renew_index):
         written.update(parent.index_files)
         draft.write_index(
@@ -59,6 +61,19 @@ def _write_part(draft: Draft, part: GalleryPart) -> None:
         birth = part.birth_generation
         draft.write_tensors(items_file(birth), {"ids": part.ids, "features": part.features})
         draft.write_tensors(vectors_file(birth), {"vectors": part.vectors})
+
+
+def _rewrite_queries(parent: Artefacts, draft: Draft, gone: NDArray[np.int64]) -> set[str]:
+    """Write the kept queries that lose some anew; return the names of their files."""
+    changed = set()
+    for group in born_queries(parent):
+        left = group.only(np.setdiff1d(group.ids, gone))
+        if len(left.ids) < len(group.ids):
+            name = queries_file(group.birth_generation)
+            changed.add(name)
+            if len(left.ids):
+                draft.write_tensors(name, {"ids": left.ids, "features": left.features})
+    return changed
 
 
 def _without(part: GalleryPart, gone: NDArray[np.int64]) -> GalleryPart:

@@ -107,9 +107,25 @@ def items_by_hash(
     return found
 
 
-def query_items(connection: Connection, generation_id: int) -> list[CatalogItem]:
-    """Return all visible queries, ordered by id."""
-    return _read_items(connection, generation_id, Item.role == Role.QUERY.value)
+def query_items(connection: Connection, generation_id: int, per_task: int | None = None) -> list[CatalogItem]:
+    """Return visible queries, by id: of each task at most ``per_task``, the first by their content's hash."""
+    asks = Item.role == Role.QUERY.value
+    if per_task is None:
+        return _read_items(connection, generation_id, asks)
+    place = func.row_number().over(partition_by=Item.task_id, order_by=(Item.content_hash, Item.item_id))
+    placed = select(Item.item_id, place.label("place")).where(_sees_item(generation_id), asks).subquery()
+    first = select(placed.c.item_id).where(placed.c.place <= per_task)
+    return _read_items(connection, generation_id, Item.item_id.in_(first))
+
+
+def gallery_labels(connection: Connection, generation_id: int) -> list[tuple[int, int, int]]:
+    """Return id, category id and task id of every visible gallery item, ascending by id."""
+    chosen = (
+        select(Item.item_id, Item.category_id, Item.task_id)
+        .where(Item.role == Role.GALLERY.value, _sees_item(generation_id))
+        .order_by(Item.item_id)
+    )
+    return [(item, category, task) for item, category, task in connection.execute(chosen)]
 
 
 def gallery_ids(connection: Connection, generation_id: int) -> list[int]:

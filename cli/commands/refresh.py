@@ -1,0 +1,63 @@
+"""``cdml refresh``: bring the gallery up to date without learning anything."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from cli import options
+from cli.shell import Shell, entered
+
+if TYPE_CHECKING:
+    from continual_dml.workflows.refresh_items import RefreshResult
+
+
+def refresh(
+    context: typer.Context,
+    mode: options.RefreshAgain = None,
+    budget: options.ReembedBudget = None,
+    device: options.Device = None,
+    workspace: options.Workspace = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Bring the gallery up to date without learning.
+
+    Embeds anew the images whose vectors were left as they were or carried forward, those that the drift maps
+    know least about first, as far as their files are there and the budget goes; the others are carried
+    forward. Publishes a generation with the same model, or nothing where nothing would change.
+    """
+    flags: dict[str, Any] = {"refresh": mode, "reembed_budget": budget, "device": device}
+    with entered(context, workspace, as_json, quiet, debug) as shell:
+        from cli.refreshing import run_refresh
+        from cli.render.progress import progress_listener
+        from cli.settings import merged_options
+        from cli.wiring import open_workspace
+
+        chosen = {name: value for name, value in merged_options(flags).items() if name in flags}
+        opened = open_workspace(shell.folder)
+        with progress_listener(shell.quiet) as listener:
+            result = run_refresh(opened, chosen, listener)
+        _show(shell, result)
+
+
+def _show(shell: Shell, result: RefreshResult) -> None:
+    from cli.render.documents import refresh_document
+
+    if shell.as_json:
+        shell.emit_json(refresh_document(result))
+        return
+    states = ", ".join(f"{count} {state}" for state, count in result.after.items() if count)
+    if result.published:
+        shell.published = result.generation.generation_id
+        shell.emit_line(
+            f"generation {result.generation.generation_id}: {result.reembedded} images embedded anew; "
+            f"the gallery is now {states}"
+        )
+    else:
+        shell.emit_line(
+            f"nothing to do: no image could be embedded anew; generation {result.generation.generation_id} "
+            f"stays live ({states})"
+        )

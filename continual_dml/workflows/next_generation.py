@@ -1,0 +1,195 @@
+"""The steps that every new generation of a gallery shares: refresh, ask, measure, write, report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from continual_dml.ports import Artefacts, Draft
+from continual_dml.records import (
+    GalleryLabels,
+    GalleryPart,
+    PartCount,
+    RefreshBudget,
+    TaskSummary,
+)
+from continual_dml.reports import Measured
+from continual_dml.settings import Settings
+from continual_dml.strategies.state import LearnerState
+from continual_dml.workflows.compare_galleries import (
+    Carry,
+    compare_galleries,
+    error_scale,
+    item_errors,
+    kept_images,
+)
+from continual_dml.workflows.evaluate import Labelled, measure_all
+from continual_dml.workflows.gallery_files import stored_parts, write_parts
+from continual_dml.workflows.kept_queries import ask_again, born_queries, queries_file
+from continual_dml.workflows.live_model import LiveModel
+from continual_dml.workflows.members_alone import members_alone
+from continual_dml.workflows.refresh_gallery import Reembedded, RefreshTools, nothing_renewed, refresh_gallery
+from continual_dml.workflows.state_files import write_state
+
+_REPORT = "report.json"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked:
+    """All queries that are measured: ids (Q,), stored features (Q, F), and vectors with their labels.
+
+    ``kept_rows`` (n,): those that may be asked again after later tasks.
+    """
+
+    ids: NDArray[np.int64]
+    features: NDArray[np.float32]
+    labelled: Labelled
+    kept_rows: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NewQueries:
+    """Queries of the task that is being learned.
+
+    ``ids`` (n,), ``features`` (n, F), ``categories`` (n,); ``order`` (n,): their rows, those to be asked
+    again after later tasks first.
+    """
+
+    task_id: int
+    ids: NDArray[np.int64]
+    features: NDArray[np.float32]
+    categories: NDArray[np.int64]
+    order: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Moved:
+    """A model that moved: what the one before made of stored features, and the task it moved for."""
+
+    carried_before: Carry
+    new_task: int
+
+
+class NextGeneration:
+    """A generation that is being built on the live one, if any.
+
+    Args:
+        tools: the store, and what it takes to open images.
+        settings: of the workspace, with the options of the command over them.
+        draft: of the generation.
+    """
+
+    def __init__(self, tools: RefreshTools, settings: Settings, draft: Draft) -> None:
+        self.tools = tools
+        self.settings = settings
+        self.draft = draft
+        head = tools.store.head()
+        self.parent: Artefacts | None = tools.store.open_generation(head) if head else None
+        self.parent_report: dict[str, Any] = self.parent.read_json(_REPORT) if self.parent else {}
+        self._born = born_queries(self.parent) if self.parent else []
+
+    def refreshed(
+        self, model: LiveModel, mode: str, budget: RefreshBudget
+    ) -> tuple[list[GalleryPart], Reembedded]:
+        """Return earlier items carried into the live space, and those that were embedded anew."""
+        if self.parent is None:
+            return [], nothing_renewed(model)
+        parts = list(stored_parts(self.parent, self.parent_report))
+        return refresh_gallery(parts, mode, budget, model, self.tools)
+
+    def asked(self, model: LiveModel, new: NewQueries | None) -> Asked:
+        """Return the queries of all tasks as the live model sees them: copies of old ones, and new ones."""
+        tools, most = self.tools, self.settings.evaluation.earlier_queries
+        again = ask_again(tools.store, most, model, tools.reader, tools.listener)
+        ids = np.array([item.item_id for item in again.items], dtype=np.int64)
+        categories = np.array([item.category_id for item in again.items], dtype=np.int64)
+        tasks = np.array([item.task_id for item in again.items], dtype=np.int64)
+        features, kept_rows = again.features, np.arange(len(ids))
+        if new is not None:
+            kept_rows = np.concatenate([kept_rows, len(ids) + new.order[:most]])
+            ids = np.concatenate([ids, new.ids])
+            features = np.concatenate([features, new.features])
+            categories = np.concatenate([categories, new.categories])
+            tasks = np.concatenate([tasks, np.full(len(new.ids), new.task_id, dtype=np.int64)])
+        return Asked(ids, features, Labelled(model.head(features), categories, tasks), kept_rows)
+
+    def measured(
+        self,
+        model: LiveModel,
+        parts: Sequence[GalleryPart],
+        labels: GalleryLabels,
+        asked: Asked,
+        tasks: Sequence[TaskSummary],
+        moved: Moved | None,
+    ) -> Measured:
+        """Measure the gallery with the queries of all tasks, and what its refresh is worth.
+
+        Args:
+            model: the live model.
+            parts: the gallery.
+            labels: of its items.
+            asked: the queries.
+            tasks: all tasks.
+            moved: what the model was before it moved; None where there was none, or it did not.
+        """
+        settings = self.settings
+        gallery = labelled_gallery(parts, labels)
+        ids = [task.task_id for task in tasks]
+        rows = measure_all(ids, asked.labelled, gallery, settings.evaluation.recall_at)
+        members = members_alone(model.state, settings, parts, gallery, asked.labelled, asked.features)
+        kept = None
+        if moved is not None:
+            kept = kept_images(
+                asked.labelled, asked.ids, self._born, model, moved.carried_before, moved.new_task
+            )
+        scale = None if kept is None else error_scale(kept)
+        return Measured(
+            measurements=rows,
+            parts=[PartCount(part.birth_generation, part.state, len(part.ids)) for part in parts],
+            part_errors=item_errors(parts, model, scale),
+            members=members,
+            compatibility=None if kept is None else compare_galleries(kept),
+            error_scale=None if scale is None else asdict(scale),
+        )
+
+    def write(self, state: LearnerState, parts: Sequence[GalleryPart], asked: Asked) -> None:
+        """Write what was learned, the gallery and its index, and the queries that stand for its items.
+
+        Queries age as the items do that they stand for: those whose birth has no item left any more, since
+        all were embedded anew, and those of the new task are stored as the live model sees them.
+        """
+        births = {part.birth_generation for part in parts}
+        write_state(state.needed_for(births), self.draft, self.parent)
+        write_parts(self.draft, parts, self.parent_report)
+        aged = [group for group in self._born if group.birth_generation in births]
+        for group in aged:
+            self.draft.inherit(queries_file(group.birth_generation))
+        known = np.concatenate([np.empty(0, dtype=np.int64), *(group.ids for group in aged)])
+        rows = asked.kept_rows[~np.isin(asked.ids[asked.kept_rows], known)]
+        if len(rows):
+            features = asked.features[rows].astype(np.float16)
+            name = queries_file(self.draft.generation_id)
+            self.draft.write_tensors(name, {"ids": asked.ids[rows], "features": features})
+
+
+def labelled_gallery(parts: Sequence[GalleryPart], labels: GalleryLabels) -> Labelled:
+    """Return the vectors of all parts with category and task of each item."""
+    ids = np.concatenate([part.ids for part in parts])
+    rows = np.searchsorted(labels.ids, ids)
+    vectors = np.concatenate([part.vectors for part in parts])
+    return Labelled(vectors, labels.categories[rows], labels.tasks[rows])
+
+
+def with_new_items(
+    labels: GalleryLabels, ids: NDArray[np.int64], categories: NDArray[np.int64], task_id: int
+) -> GalleryLabels:
+    """Return ``labels`` and those of items that a task brings; ``ids`` (n,) are larger than all before."""
+    return GalleryLabels(
+        np.concatenate([labels.ids, ids]),
+        np.concatenate([labels.categories, categories]),
+        np.concatenate([labels.tasks, np.full(len(ids), task_id, dtype=np.int64)]),
+    )
