@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from continual_dml.memory.class_statistics import ClassStatistics
 from continual_dml.memory.decompositions import thin_svd
+from continual_dml.memory.drift import AffineMap
 
 Floats = NDArray[np.float64]
 SMALLEST_NORM = 1e-12
@@ -32,6 +33,11 @@ class DiscriminantHead:
     def lengthy(self, features: NDArray[np.floating]) -> Floats:
         """Return the embeddings (N, D) before they are brought to unit length."""
         return np.asarray((np.asarray(features, dtype=np.float64) - self.centre) @ self.projection)
+
+    @property
+    def affine(self) -> AffineMap:
+        """:meth:`lengthy` as a map (D, F)."""
+        return AffineMap(self.projection.T, -self.centre @ self.projection)
 
     def slope(self, features: NDArray[np.floating]) -> Floats:
         """Return how :meth:`lengthy` changes with a feature (D, F); the same everywhere."""

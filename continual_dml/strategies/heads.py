@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from continual_dml.memory.decompositions import thin_svd
 from continual_dml.memory.discriminant_head import SMALLEST_NORM, unit_rows
+from continual_dml.memory.drift import AffineMap
 
 
 class Head(Protocol):
@@ -25,6 +26,10 @@ class MemberHead(Head, Protocol):
 
     def lengthy(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return the embeddings (N, D) before they are brought to unit length."""
+
+    @property
+    def affine(self) -> AffineMap | None:
+        """:meth:`lengthy` as a map (D, F), where it is one."""
 
     def slope(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return how :meth:`lengthy` changes with a feature (D, F), on average over ``features`` (N, F)."""
@@ -46,6 +51,13 @@ class TrainedHead:
         wide = np.asarray(features, dtype=np.float64)
         pooled = wide * np.abs(wide) if self.square_root else wide
         return np.asarray(pooled @ self.weight.T.astype(np.float64))
+
+    @property
+    def affine(self) -> AffineMap | None:
+        """:meth:`lengthy` as a map (D, F); None where roots are undone first."""
+        if self.square_root:
+            return None
+        return AffineMap(self.weight.astype(np.float64), np.zeros(len(self.weight)))
 
     def slope(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return how :meth:`lengthy` changes with a feature (D, F), on average over ``features`` (N, F)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from continual_dml.metrics.compatibility import find_others, refresh_efficiency
 from continual_dml.records import GalleryPart, VectorState
+from continual_dml.strategies.carrying import Carrying
 from continual_dml.workflows.evaluate import Labelled
 from continual_dml.workflows.kept_queries import BornQueries
 from continual_dml.workflows.live_model import LiveModel
 
 Vectors = NDArray[np.float32]
-Carry = Callable[[NDArray[np.floating], int], Vectors]
 SAMPLED_ITEMS = 2000
 LARGEST_ERROR = 2.0
 """1 - cosine of opposite vectors."""
@@ -45,7 +45,7 @@ def kept_images(
     ids: NDArray[np.int64],
     born: Sequence[BornQueries],
     model: LiveModel,
-    carried_before: Carry,
+    before: Carrying,
     new_task: int | None,
 ) -> KeptImages | None:
     """Return the kept queries in three ways; None where there are too few whose birth is known.
@@ -55,7 +55,7 @@ def kept_images(
         ids: (Q,) their numbers.
         born: earlier queries as they were born.
         model: the live model.
-        carried_before: what the generation before made of stored features and their birth.
+        before: how the generation before carried stored features.
         new_task: task whose queries are new; None where none is.
     """
     row_of = {int(item_id): row for row, item_id in enumerate(ids)}
@@ -65,9 +65,9 @@ def kept_images(
     for group in born:
         there = group.only(ids)
         rows = np.array([row_of[int(item_id)] for item_id in there.ids], dtype=np.int64)
-        stale[rows] = carried_before(there.features, there.birth_generation)
-        projected[rows] = model.carried(there.features, there.birth_generation)
-        predicted[rows] = model.estimated_errors(there.features, there.birth_generation)
+        stale[rows] = before.vectors(there.features, there.birth_generation)
+        projected[rows] = model.carrying.vectors(there.features, there.birth_generation)
+        predicted[rows] = model.carrying.errors(there.features, there.birth_generation)
         earlier[rows] = True
     known = earlier if new_task is None else earlier | (queries.tasks == new_task)
     if earlier.sum() < FEWEST_KEPT:
@@ -130,7 +130,8 @@ def item_errors(
 ) -> list[Mapping[str, float] | None]:
     """Return for each part mean and 90th percentile of its items' estimated error; None where not known.
 
-    Of up to 2000 items of a part, evenly spread. Stale vectors are in another space: nothing is said of them.
+    Of up to 2000 items, evenly spread over each part. Stale vectors are in another space: nothing is said of
+    them.
     """
     found: list[Mapping[str, float] | None] = []
     for part in parts:
@@ -139,9 +140,9 @@ def item_errors(
         elif part.state is VectorState.STALE or scale is None:
             found.append(None)
         else:
-            count = min(len(part.ids), SAMPLED_ITEMS)
+            count = min(len(part.ids), max(SAMPLED_ITEMS // len(parts), 1))
             rows = np.linspace(0, len(part.ids) - 1, count).astype(np.int64)
-            estimated = model.estimated_errors(part.features[rows], part.birth_generation)
+            estimated = model.carrying.errors(part.features[rows], part.birth_generation)
             errors = np.minimum(scale.factor * estimated, LARGEST_ERROR)
             found.append({"mean": float(errors.mean()), "p90": float(np.quantile(errors, 0.9))})
     return found

@@ -31,6 +31,7 @@ from continual_dml.records import (
 )
 from continual_dml.reports import Measured, build_report
 from continual_dml.settings import Settings
+from continual_dml.strategies.carrying import Carrying
 from continual_dml.strategies.heads import Head
 from continual_dml.strategies.learner import LearnedTask, Learner
 from continual_dml.strategies.state import LearnerState
@@ -176,8 +177,8 @@ class _Ingest:
             learned.embedders,
             _head_of(learned.state, settings),
             learned.state,
+            Carrying(learned.state, settings),
             self.compute,
-            settings,
             learned.moved,
             self.shards,
         )
@@ -220,8 +221,7 @@ class _Ingest:
         labels = with_new_items(known, self.gallery_ids, categories, self.draft.task_id)
         moved = None
         if before is not None and model.moved:
-            head = _head_of(before, self.context.settings)
-            moved = Moved(lambda features, birth: head(before.carried(features, birth)), self.draft.task_id)
+            moved = Moved(Carrying(before, self.context.settings), self.draft.task_id)
         return self.next.measured(model, parts, labels, asked, tasks, moved)
 
     def _tasks(self) -> list[TaskSummary]:

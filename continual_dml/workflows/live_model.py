@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from continual_dml.embedding.embedder import Embedder
 from continual_dml.embedding.precision import Compute
 from continual_dml.ports import Shards
 from continual_dml.records import GalleryPart, VectorState
-from continual_dml.settings import Settings
+from continual_dml.strategies.carrying import Carrying
 from continual_dml.strategies.heads import Head
-from continual_dml.strategies.refresh_errors import estimated_errors
 from continual_dml.strategies.state import LearnerState
 
 
@@ -22,16 +18,17 @@ from continual_dml.strategies.state import LearnerState
 class LiveModel:
     """What it takes to embed images now, and to carry stored features forward to now.
 
-    ``generation``: that is being built; ``moved`` is False when the weights are those of the generation
-    before: features that were fresh then still are. ``shards`` keep what it has embedded already.
+    ``generation``: that is being built; ``carrying`` is of ``state``. ``moved`` is False when the weights are
+    those of the generation before: features that were fresh then still are. ``shards`` keep what it has
+    embedded already.
     """
 
     generation: int
     embedders: Sequence[Embedder]
     head: Head
     state: LearnerState
+    carrying: Carrying
     compute: Compute
-    settings: Settings
     moved: bool = True
     shards: Shards | None = None
 
@@ -39,17 +36,3 @@ class LiveModel:
         """Return the state of a part's vectors once they were carried forward: fresh where nothing moved."""
         exact = not self.moved and part.state is VectorState.FRESH
         return VectorState.FRESH if exact else VectorState.PROJECTED
-
-    def carried(self, features: NDArray[np.floating], birth: int) -> NDArray[np.float32]:
-        """Return the unit vectors (N, D) of features (N, F) that were stored in generation ``birth``."""
-        return self.head(self.state.carried(features, birth))
-
-    def estimated_errors(self, features: NDArray[np.floating], birth: int) -> NDArray[np.float64]:
-        """Return the expected 1 - cosine (N,) of what :meth:`carried` returns to what images would give."""
-        return estimated_errors(
-            self.state,
-            features,
-            birth,
-            statistics_head=self.settings.training.uses_statistics_head,
-            square_root=self.settings.model.takes_square_root,
-        )

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from continual_dml.metrics.recall import retrieval_metrics
 from continual_dml.records import GalleryPart, VectorState
 from continual_dml.settings import Settings
-from continual_dml.strategies.state import LearnerState
+from continual_dml.strategies.carrying import Carrying
 from continual_dml.workflows.evaluate import Labelled
 
 
 def members_alone(
-    state: LearnerState,
+    carrying: Carrying,
     settings: Settings,
     parts: Sequence[GalleryPart],
     gallery: Labelled,
@@ -28,7 +28,7 @@ def members_alone(
     Everything is taken from stored features, so that no image is looked at again.
 
     Args:
-        state: of the learner after the task.
+        carrying: of the learner after the task.
         settings: of the workspace.
         parts: the gallery, with stored features (n, sum of F).
         gallery: the same items with their labels, part by part.
@@ -39,21 +39,17 @@ def members_alone(
         None where the learner has one network, or where an item was left as an earlier model made it: no
         member can be asked about that one.
     """
-    if len(state.members) == 1 or any(part.state is VectorState.STALE for part in parts):
+    if len(carrying.members) == 1 or any(part.state is VectorState.STALE for part in parts):
         return None
-    training, model = settings.training, settings.model
     found = []
-    for number, (member, columns) in enumerate(state.columns()):
-        head = member.live_head(
-            statistics_head=training.uses_statistics_head, square_root=model.takes_square_root
-        )
-        own = [head(member.carried(part.features[:, columns], part.birth_generation)) for part in parts]
-        vectors = np.concatenate(own)
+    for number, (member, columns) in enumerate(carrying.members):
+        vectors = [member.vectors(part.features[:, columns], part.birth_generation) for part in parts]
+        asked = member.of_live(query_features[:, columns])
         recall = _average_recall(
-            Labelled(head(query_features[:, columns]), queries.categories, queries.tasks),
-            Labelled(vectors, gallery.categories, gallery.tasks),
+            Labelled(asked, queries.categories, queries.tasks),
+            Labelled(np.concatenate(vectors), gallery.categories, gallery.tasks),
         )
-        backbone = model.backbones[number]
+        backbone = settings.model.backbones[number]
         found.append({"member": number, "backbone": backbone, "average_recall_at_1": recall})
     return found
 

@@ -19,9 +19,9 @@ from continual_dml.records import (
 )
 from continual_dml.reports import Measured
 from continual_dml.settings import Settings
+from continual_dml.strategies.carrying import Carrying
 from continual_dml.strategies.state import LearnerState
 from continual_dml.workflows.compare_galleries import (
-    Carry,
     compare_galleries,
     error_scale,
     item_errors,
@@ -68,9 +68,9 @@ class NewQueries:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Moved:
-    """A model that moved: what the one before made of stored features, and the task it moved for."""
+    """A model that moved: how the one before carried stored features, and the task it moved for."""
 
-    carried_before: Carry
+    before: Carrying
     new_task: int
 
 
@@ -140,12 +140,10 @@ class NextGeneration:
         gallery = labelled_gallery(parts, labels)
         ids = [task.task_id for task in tasks]
         rows = measure_all(ids, asked.labelled, gallery, settings.evaluation.recall_at)
-        members = members_alone(model.state, settings, parts, gallery, asked.labelled, asked.features)
+        members = members_alone(model.carrying, settings, parts, gallery, asked.labelled, asked.features)
         kept = None
         if moved is not None:
-            kept = kept_images(
-                asked.labelled, asked.ids, self._born, model, moved.carried_before, moved.new_task
-            )
+            kept = kept_images(asked.labelled, asked.ids, self._born, model, moved.before, moved.new_task)
         scale = None if kept is None else error_scale(kept)
         return Measured(
             measurements=rows,

@@ -74,7 +74,9 @@ def refresh_gallery(
 def projected(part: GalleryPart, rows: NDArray[np.int64], model: LiveModel) -> GalleryPart:
     """Return the items in ``rows`` (n,) of a part with their features carried forward to now."""
     features, birth = part.features[rows], part.birth_generation
-    return GalleryPart(birth, model.state_of(part), part.ids[rows], features, model.carried(features, birth))
+    return GalleryPart(
+        birth, model.state_of(part), part.ids[rows], features, model.carrying.vectors(features, birth)
+    )
 
 
 def _ids_of(parts: Sequence[GalleryPart]) -> NDArray[np.int64]:
@@ -83,7 +85,7 @@ def _ids_of(parts: Sequence[GalleryPart]) -> NDArray[np.int64]:
 
 def _by_doubt(parts: Sequence[GalleryPart], model: LiveModel) -> NDArray[np.int64]:
     """Return the ids of all items, those whose carried vectors are doubted most first."""
-    errors = np.concatenate([model.estimated_errors(part.features, part.birth_generation) for part in parts])
+    errors = np.concatenate([model.carrying.errors(part.features, part.birth_generation) for part in parts])
     return _ids_of(parts)[np.argsort(-errors, kind="stable")]
 
 

@@ -21,6 +21,7 @@ from continual_dml.records import (
 )
 from continual_dml.reports import build_report, without_last_row
 from continual_dml.settings import Settings
+from continual_dml.strategies.carrying import Carrying
 from continual_dml.workflows.drafting import drafting
 from continual_dml.workflows.live_model import LiveModel
 from continual_dml.workflows.next_generation import NextGeneration
@@ -107,8 +108,8 @@ class _Refresh:
             statistics_head=training.uses_statistics_head, square_root=model.takes_square_root
         )
         on_device = [embedder.to(compute.device).eval() for embedder in embedders]
-        number = self.draft.generation_id
-        return LiveModel(number, on_device, head, state, compute, self.settings, moved=False)
+        number, carrying = self.draft.generation_id, Carrying(state, self.settings)
+        return LiveModel(number, on_device, head, state, carrying, compute, moved=False)
 
     def _published(self, model: LiveModel, parts: list[GalleryPart]) -> tuple[Generation, dict[str, Any]]:
         tasks = self.tools.store.tasks()

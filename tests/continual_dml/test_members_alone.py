@@ -10,6 +10,7 @@ from continual_dml.memory.drift import AffineMap
 from continual_dml.memory.drift_maps import DriftMaps
 from continual_dml.records import GalleryPart, VectorState
 from continual_dml.settings import ModelSettings, Settings
+from continual_dml.strategies.carrying import Carrying
 from continual_dml.strategies.state import LearnerState, MemberState
 from continual_dml.workflows.evaluate import Labelled
 from continual_dml.workflows.members_alone import members_alone
@@ -42,7 +43,7 @@ NEW = part(2, VectorState.FRESH, np.concatenate([-AXES, -AXES], axis=1))
 
 
 def recalls(*parts: GalleryPart, queries: np.ndarray = QUERY_FEATURES) -> list[float]:
-    found = members_alone(STATE, COHORT, parts, LABELS, QUERIES, queries)
+    found = members_alone(Carrying(STATE, COHORT), COHORT, parts, LABELS, QUERIES, queries)
     assert found is not None
     assert [(one["member"], one["backbone"]) for one in found] == [(0, "conv4"), (1, "conv4")]
     return [one["average_recall_at_1"] for one in found]
@@ -61,10 +62,15 @@ def test_a_member_that_confuses_a_task_loses_that_tasks_share() -> None:
 def test_stale_items_belong_to_no_member_any_more() -> None:
     stale = replace(OLD, state=VectorState.STALE)
 
-    assert members_alone(STATE, COHORT, (stale, NEW), LABELS, QUERIES, QUERY_FEATURES) is None
+    assert (
+        members_alone(Carrying(STATE, COHORT), COHORT, (stale, NEW), LABELS, QUERIES, QUERY_FEATURES) is None
+    )
 
 
 def test_one_network_has_nothing_to_be_compared_with() -> None:
     alone = replace(STATE, members=STATE.members[:1])
 
-    assert members_alone(alone, Settings(), (OLD, NEW), LABELS, QUERIES, QUERY_FEATURES) is None
+    assert (
+        members_alone(Carrying(alone, COHORT), Settings(), (OLD, NEW), LABELS, QUERIES, QUERY_FEATURES)
+        is None
+    )

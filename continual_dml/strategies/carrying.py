@@ -1,0 +1,138 @@
+"""Carrying stored features to the live generation's vectors, and how far off they may be by then.
+
+All that does not depend on an item is worked out once for all of them: maps of every birth generation folded
+with the head, and what each step leaves unexplained once all that follows has been applied.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+
+import numpy as np
+from numpy.typing import NDArray
+
+from continual_dml.memory.discriminant_head import unit_rows
+from continual_dml.memory.drift import AffineMap
+from continual_dml.settings import Settings
+from continual_dml.strategies.heads import MemberHead
+from continual_dml.strategies.state import LearnerState, MemberState
+
+Floats = NDArray[np.float64]
+SMALLEST_NORM = 1e-12
+
+
+class MemberCarrying:
+    """The same for one network: its features (N, F) only.
+
+    Args:
+        member: what it keeps.
+        head: its live head.
+    """
+
+    def __init__(self, member: MemberState, head: MemberHead) -> None:
+        self._member = member
+        self._head = head
+        self._generations = sorted(member.drift.steps)
+        self._steps = [member.drift.steps[generation] for generation in self._generations]
+        self._folded: dict[int, AffineMap] = {}
+        self._variances: list[float] | None = None
+
+    def vectors(self, features: NDArray[np.floating], birth: int) -> NDArray[np.float32]:
+        """Return the unit vectors (N, D) of features that were stored in generation ``birth``."""
+        return unit_rows(self.lengthy(features, birth))
+
+    def of_live(self, features: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Return the unit vectors (N, D) of features (N, F) that the live network gave."""
+        return self._head(features)
+
+    def lengthy(self, features: NDArray[np.floating], birth: int) -> Floats:
+        """Return the same (N, D) before they are brought to unit length."""
+        folded = self.map_of(birth)
+        if folded is None:
+            return self._head.lengthy(self._member.carried(features, birth))
+        return folded(features.astype(np.float64))
+
+    def map_of(self, birth: int) -> AffineMap | None:
+        """Return the map of features of ``birth`` to vectors before their scaling; None for a bent head."""
+        head = self._head.affine
+        if head is None:
+            return None
+        reached, first = head, bisect_right(self._generations, birth)
+        for position in range(len(self._steps), first, -1):
+            if position - 1 not in self._folded:
+                self._folded[position - 1] = reached.after(self._steps[position - 1].map)
+            reached = self._folded[position - 1]
+        return reached
+
+    def errors(self, features: NDArray[np.floating], birth: int) -> Floats:
+        """Return the expected 1 - cosine (N,) of :meth:`vectors`; see :meth:`Carrying.errors`."""
+        variance = np.zeros(len(features))
+        for position in range(bisect_right(self._generations, birth), len(self._steps)):
+            leverage = self._steps[position].doubt.leverage(features)
+            variance += (1.0 + leverage) * self._unexplained()[position]
+        squared = np.square(self.lengthy(features, birth)).sum(axis=1)
+        return np.asarray(0.5 * variance / np.maximum(squared, SMALLEST_NORM))
+
+    def _unexplained(self) -> list[float]:
+        """Return the variance that each step leaves unexplained, as all that follows and the head see it."""
+        if self._variances is None:
+            following = self._head.slope(self._member.statistics.means)
+            variances = []
+            for step in reversed(self._steps):
+                variances.append(step.doubt.variance_after(following))
+                following = following @ step.map.matrix
+            self._variances = variances[::-1]
+        return self._variances
+
+
+class Carrying:
+    """How stored features become vectors of a learner's generation.
+
+    Args:
+        state: of the learner.
+        settings: of the workspace: which head embeddings come from.
+    """
+
+    def __init__(self, state: LearnerState, settings: Settings) -> None:
+        self._reduction = state.reduction
+        self._members = [
+            (
+                MemberCarrying(
+                    member,
+                    member.live_head(
+                        statistics_head=settings.training.uses_statistics_head,
+                        square_root=settings.model.takes_square_root,
+                    ),
+                ),
+                columns,
+            )
+            for member, columns in state.columns()
+        ]
+
+    @property
+    def members(self) -> list[tuple[MemberCarrying, slice]]:
+        """Each member, and where its features stand in a stored feature."""
+        return self._members
+
+    def vectors(self, features: NDArray[np.floating], birth: int) -> NDArray[np.float32]:
+        """Return the unit vectors (N, D) of features (N, sum of F) stored in generation ``birth``."""
+        parts = [member.vectors(features[:, own], birth) for member, own in self._members]
+        if len(parts) == 1:
+            return parts[0]
+        joined = np.concatenate(parts, axis=1)
+        return unit_rows(joined if self._reduction is None else joined @ self._reduction)
+
+    def errors(self, features: NDArray[np.floating], birth: int) -> Floats:
+        """Return the expected 1 - cosine (N,) between these vectors and those of the live networks.
+
+        Each step since the birth adds the variance that its map left unexplained, as the following steps and
+        the head see it, times how little was known where the feature lies. Half of that, relative to the
+        squared length before scaling, is the expected 1 - cosine for small errors; what is above 1 says no
+        more than that the vector cannot be trusted. How little was known is judged at the feature as it was
+        stored: drift is small against the spread of features. For a cohort, the mean of its members'.
+
+        Source: docs/methods.md, "Drift maps".
+        """
+        return np.asarray(
+            np.mean([member.errors(features[:, own], birth) for member, own in self._members], axis=0)
+        )
