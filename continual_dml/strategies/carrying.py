@@ -7,6 +7,7 @@ with the head, and what each step leaves unexplained once all that follows has b
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,8 @@ from continual_dml.strategies.state import LearnerState, MemberState
 
 Floats = NDArray[np.float64]
 SMALLEST_NORM = 1e-12
+ROWS_AT_ONCE = 2**15
+"""Features are stored in 16 bits and carried in 64: never all of them at once."""
 
 
 class MemberCarrying:
@@ -116,6 +119,9 @@ class Carrying:
 
     def vectors(self, features: NDArray[np.floating], birth: int) -> NDArray[np.float32]:
         """Return the unit vectors (N, D) of features (N, sum of F) stored in generation ``birth``."""
+        return np.concatenate([self._vectors(chunk, birth) for chunk in _chunks(features)])
+
+    def _vectors(self, features: NDArray[np.floating], birth: int) -> NDArray[np.float32]:
         parts = [member.vectors(features[:, own], birth) for member, own in self._members]
         if len(parts) == 1:
             return parts[0]
@@ -133,6 +139,14 @@ class Carrying:
 
         Source: docs/methods.md, "Drift maps".
         """
-        return np.asarray(
-            np.mean([member.errors(features[:, own], birth) for member, own in self._members], axis=0)
-        )
+        return np.concatenate([self._errors(chunk, birth) for chunk in _chunks(features)])
+
+    def _errors(self, features: NDArray[np.floating], birth: int) -> Floats:
+        errors = [member.errors(features[:, own], birth) for member, own in self._members]
+        return np.asarray(np.mean(errors, axis=0))
+
+
+def _chunks(features: NDArray[np.floating]) -> Iterator[NDArray[np.floating]]:
+    """Yield the rows a few at a time; an empty chunk where there is none."""
+    for start in range(0, max(len(features), 1), ROWS_AT_ONCE):
+        yield features[start : start + ROWS_AT_ONCE]

@@ -73,6 +73,9 @@ def refresh_gallery(
 
 def projected(part: GalleryPart, rows: NDArray[np.int64], model: LiveModel) -> GalleryPart:
     """Return the items in ``rows`` (n,) of a part with their features carried forward to now."""
+    if len(rows) == len(part.ids):  # nothing to pick: no copy of everything
+        vectors = model.carrying.vectors(part.features, part.birth_generation)
+        return replace(part, state=model.state_of(part), vectors=vectors)
     features, birth = part.features[rows], part.birth_generation
     return GalleryPart(
         birth, model.state_of(part), part.ids[rows], features, model.carrying.vectors(features, birth)
