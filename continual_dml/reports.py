@@ -149,10 +149,11 @@ def without_images(
     """
     before = report.get("deleted_since", {})
     after = {role.value: before.get(role.value, 0) + removed.get(role.value, 0) for role in Role}
+    errors = {part["birth_generation"]: part.get("estimated_error") for part in report["parts"]}
     return {
         **report,
         "generation": generation,
-        "parts": describe_parts(parts),
+        "parts": describe_parts(parts, [errors.get(part.birth_generation) for part in parts]),
         **({"deleted_since": after} if any(after.values()) else {}),
     }
 
