@@ -177,7 +177,10 @@ class Draft(Protocol):
         """Keep the workspace's own copy of a query image, addressed by its content."""
 
     def publish(self, publication: Publication, config: Mapping[str, Any]) -> Generation:
-        """Check the files through the reader's own code, then make the generation live, all or nothing."""
+        """Check the files through the reader's own code, then make the generation live, all or nothing.
+
+        One with a ``refusal`` is kept beside the live one instead, until the next publication.
+        """
 
     def publish_refresh(self, refresh: GalleryRefresh, config: Mapping[str, Any]) -> Generation:
         """Make a generation live that is its parent with other vectors; as :meth:`publish` else."""

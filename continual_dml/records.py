@@ -248,7 +248,10 @@ class GalleryRefresh:
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """All that the catalogue has to learn about one new generation."""
+    """All that the catalogue has to learn about one new generation.
+
+    ``refusal``: why its quality gate keeps it from going live by itself, in one line; None where it may.
+    """
 
     task_name: str
     source: str
@@ -258,3 +261,4 @@ class Publication:
     quarantined: Sequence[QuarantinedFile]
     parts: Sequence[PartCount]
     measurements: Sequence[Measurement]
+    refusal: str | None = None

@@ -2,7 +2,7 @@
 
 Files first, each flushed; then the self-test; then the manifest; then the directory gets its name; then rows
 that nobody sees; and last one transaction that moves the head. A crash anywhere leaves the old generation or
-the new one.
+the new one. One that its quality gate refused goes the same way, and the last transaction leaves the head.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class PublishingDraft(StagedFiles):
         workspace: where to write.
         database: its catalogue, open for writing.
         reservation: the numbers that were given out.
-        after_publication: called once the generation is live; must not fail.
+        after_publication: called once the generation is published; must not fail.
     """
 
     def __init__(
@@ -62,6 +62,8 @@ class PublishingDraft(StagedFiles):
 
     def publish(self, publication: Publication, config: Mapping[str, Any]) -> Generation:
         """Check the files through the reader's own code, then make the generation live, all or nothing.
+
+        One with a ``refusal`` is published as any other, but the live generation stays.
 
         Raises:
             GalleryError: the self-test failed.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from storage import leases
+from storage.catalog import statements
 from storage.statements import open_statements
 from storage.summary import bytes_below
 from storage.workspace import Workspace
@@ -16,14 +17,14 @@ SELECT g.generation_id, g.parent_id, t.name, g.created_at,
        (SELECT SUM(p.items) FROM gallery_part p WHERE p.generation_id = g.generation_id),
        (SELECT AVG(m.value) FROM measurement m WHERE m.generation_id = g.generation_id
         AND m.metric = 'recall' AND m.k = 1 AND m.scope = 'merged'),
-       (SELECT COUNT(*) FROM removal r WHERE r.generation_id = g.generation_id)
+       (SELECT COUNT(*) FROM removal r WHERE r.generation_id = g.generation_id),
+       (SELECT f.reason FROM refusal f WHERE f.generation_id = g.generation_id)
 FROM generation g JOIN task t ON t.task_id = g.task_id
 ORDER BY g.generation_id
 """
 _LINEAGE = """
 SELECT h.generation_id, a.ancestor_id FROM head h JOIN ancestor a ON a.generation_id = h.generation_id
 """
-_TAGS = "SELECT name, generation_id FROM tag ORDER BY name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,8 @@ class GenerationEntry:
     task; ``images``: in its gallery; ``recall_at_1``: average over its tasks,
     merged gallery, None where nothing could be asked; ``in_lineage``: whether the live generation is this one
     or descends from it; ``bytes_on_disk``: of its files, 0 where they are not kept any more; ``readers``: the
-    processes that look at it, where the system tells.
+    processes that look at it, where the system tells; ``refused``: why its quality gate kept it back,
+    None where it did not (one that is in the lineage all the same was promoted by hand).
     """
 
     generation_id: int
@@ -50,6 +52,7 @@ class GenerationEntry:
     bytes_on_disk: int
     readers: tuple[int, ...] = ()
     deleted: int = 0
+    refused: str | None = None
 
 
 def read_generations(workspace: Workspace) -> list[GenerationEntry]:
@@ -60,7 +63,7 @@ def read_generations(workspace: Workspace) -> list[GenerationEntry]:
     """
     with open_statements(workspace) as run:
         lineage = run(_LINEAGE, {})
-        tags = run(_TAGS, {})
+        tags = statements.read_tags(run)
         rows = run(_GENERATIONS, {})
     live = lineage[0][0] if lineage else None
     ancestors = {ancestor for _, ancestor in lineage}
@@ -70,11 +73,11 @@ def read_generations(workspace: Workspace) -> list[GenerationEntry]:
 def _entry(
     workspace: Workspace,
     row: Sequence[Any],
-    tags: Sequence[Sequence[Any]],
+    tags: Mapping[str, int],
     live: int | None,
     ancestors: set[int],
 ) -> GenerationEntry:
-    number, parent, task, created_at, images, recall, deleted = row
+    number, parent, task, created_at, images, recall, deleted, refused = row
     directory = workspace.generation_dir(number)
     return GenerationEntry(
         generation_id=number,
@@ -83,11 +86,12 @@ def _entry(
         created_at=created_at,
         images=int(images or 0),
         recall_at_1=recall,
-        tags=tuple(name for name, tagged in tags if tagged == number),
+        tags=tuple(name for name, tagged in tags.items() if tagged == number),
         live=number == live,
         in_lineage=number in ancestors,
         kept=directory.is_dir(),
         bytes_on_disk=bytes_below(directory),
         readers=tuple(leases.holders(workspace.lease(number))),
         deleted=int(deleted),
+        refused=refused,
     )

@@ -19,7 +19,7 @@ from storage.catalog import history, portable, queries, schema
 from storage.catalog.address import sqlite_path
 from storage.catalog.engine import Database, revision_of
 from storage.catalog.sqlite_files import connect_reading
-from storage.catalog.tables import Ancestor, Base, GenerationRow, Head, Item, Run, Tag
+from storage.catalog.tables import Ancestor, Base, GenerationRow, Head, Item, Refusal, Run, Tag
 from storage.catalog.version import REVISION
 from storage.catalogue_files import disagreement, key_of, parse
 from storage.manifest import catalogue_name, read_unlisted_manifest
@@ -41,8 +41,9 @@ class _Choices:
 
 @dataclass(slots=True)
 class _Found:
-    """Rows of all generations that were read, by table and key."""
+    """Rows of all generations that were read, by table and key; ``on_disk``: those that were."""
 
+    on_disk: set[int] = field(default_factory=set)
     tables: dict[str, dict[tuple[Any, ...], _Values]] = field(
         default_factory=lambda: {name: {} for name in Base.metadata.tables}
     )
@@ -56,6 +57,7 @@ class _Found:
 
     def merge(self, other: _Found) -> None:
         """Take all rows of ``other`` in."""
+        self.on_disk |= other.on_disk
         for table, rows in other.tables.items():
             for values in rows.values():
                 self.add(table, values)
@@ -64,6 +66,11 @@ class _Found:
         """Parent of every generation."""
         rows = self.tables[GenerationRow.__tablename__].values()
         return {row["generation_id"]: row["parent_id"] for row in rows}
+
+    def newest(self) -> int | None:
+        """The newest generation on disk but those that their quality gate refused."""
+        refused = {row["generation_id"] for row in self.tables[Refusal.__tablename__].values()}
+        return max(self.on_disk - refused, default=None)
 
 
 def what_is_wrong(workspace: Workspace) -> str | None:
@@ -99,8 +106,8 @@ def rebuild_catalogue(workspace: Workspace) -> Generation | None:
     """Put a catalogue in the place of one that :func:`what_is_wrong` complains about.
 
     Tags, and which generation is live, are taken from the former one where it can still tell, else there are
-    no tags. The newest generation on disk is live where it cannot tell, or was older. A former SQLite file
-    stays beside the new one.
+    no tags. Where it cannot tell, or was older, the newest generation on disk is live, but none that its
+    quality gate refused. A former SQLite file stays beside the new one.
 
     Returns:
         The live generation; None where there is none.
@@ -161,7 +168,7 @@ def _rows_of(directory: Path) -> _Found:
         manifest.generation_id, manifest.parent_id, manifest.task_id, sha256_of(content), manifest.created_at
     )
     artefacts = PublishedArtefacts(directory, generation, content)
-    found = _Found()
+    found = _Found(on_disk={generation.generation_id})
     found.add(GenerationRow.__tablename__, asdict(generation))
     number: int | None = generation.generation_id
     while number is not None:
@@ -180,7 +187,7 @@ def _fill(database: Database, found: _Found, choices: _Choices) -> Generation | 
     for number in parents:
         for ancestor in _lineage(number, parents):
             found.add(Ancestor.__tablename__, {"generation_id": number, "ancestor_id": ancestor})
-    live = choices.live if choices.live in parents else max(parents, default=None)
+    live = choices.live if choices.live in parents else found.newest()
     for name, number in choices.tags.items():
         if number in parents:
             found.add(Tag.__tablename__, {"name": name, "generation_id": number})

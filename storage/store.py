@@ -12,15 +12,12 @@ import numpy as np
 from sqlalchemy import Connection
 
 from continual_dml.errors import (
-    CatalogError,
-    CorruptIndex,
-    SelfTestFailed,
     SettingsError,
     UnknownChoice,
     WorkspaceError,
 )
 from continual_dml.records import CatalogItem, GalleryLabels, Generation, TaskSummary
-from storage import embedded_shards
+from storage import embedded_shards, going_live
 from storage.artefacts import PublishedArtefacts
 from storage.catalog import history, publish, queries, schema
 from storage.catalog.engine import Database
@@ -30,8 +27,6 @@ from storage.embedded_shards import WorkspaceShards
 from storage.failpoints import reach
 from storage.index_kinds import require_usable
 from storage.recovery import collect, recover, refuse_lost_catalogue
-from storage.self_test import run_self_test
-from storage.verified_files import ADVICE
 from storage.workspace import Workspace
 from storage.writer_lock import WriterLock
 
@@ -99,11 +94,7 @@ class WorkspaceStore:
         Raises:
             CorruptIndex: they are missing or differ from what was published.
         """
-        directory = self.workspace.generation_dir(generation.generation_id)
-        try:
-            return PublishedArtefacts.open(directory, generation, self._open_database())
-        except FileNotFoundError as error:
-            raise CorruptIndex(f"{directory} is missing or not whole: {ADVICE}") from error
+        return going_live.open_generation(self.workspace, self._open_database(), generation)
 
     def category_ids(self) -> dict[str, int]:
         """All visible categories, name to id."""
@@ -178,33 +169,29 @@ class WorkspaceStore:
 
         Raises:
             UnknownChoice: no such generation was published, or its rows are forgotten.
-            CatalogError: nothing is live yet, or its files are not kept any more.
+            CatalogError: nothing is live yet, its files are not kept any more, or its quality gate refused it
+                and nobody has promoted it.
             GalleryError: its files are damaged; the live generation stays.
         """
-        database = self._open_database()
-        with database.transaction() as connection:
-            live, target = queries.head(connection), queries.generation(connection, generation_id)
-            if live is None:
-                raise CatalogError(f"{self.workspace.root} holds no task yet: there is nothing to go back to")
-            if target is None:
-                known = map(str, history.published(connection))
-                raise UnknownChoice("generation", str(generation_id), known)
-            gallery = queries.gallery_ids(connection, generation_id)
-            parts = queries.parts(connection, generation_id)
-        if target == live:
-            return live
-        artefacts = self._kept_artefacts(target)
-        try:
-            run_self_test(artefacts, gallery, parts, None)
-        except SelfTestFailed as error:
-            raise SelfTestFailed(
-                f"generation {generation_id} failed its self-test: {error}; generation {live.generation_id} "
-                "stays live"
-            ) from error
-        history.move_head(database, live.generation_id, generation_id)
-        reach("committed")
-        self._collect()
-        return target
+        return self._make_live(going_live.to_go_back_to(self.workspace, self._open_database(), generation_id))
+
+    def promote(self, generation_id: int | None = None) -> Generation:
+        """Make a generation live that its quality gate refused, once its files have proved whole.
+
+        Args:
+            generation_id: which; None takes the newest that waits.
+
+        Raises:
+            UnknownChoice: no such generation was published, or its rows are forgotten.
+            CatalogError: it was not refused, its files are not kept any more, or none waits.
+            GalleryError: its files are damaged; the live generation stays.
+        """
+        return self._make_live(going_live.to_promote(self.workspace, self._open_database(), generation_id))
+
+    def refusals(self) -> dict[int, str]:
+        """The generations that their quality gate refused, and why; some may be live since."""
+        with self._open_database().transaction() as connection:
+            return queries.refusals(connection)
 
     def tag(self, name: str, generation_id: int) -> None:
         """Give a generation a name, which keeps its files; a name that another has moves over.
@@ -223,7 +210,7 @@ class WorkspaceStore:
         with database.transaction() as connection:
             target = queries.generation(connection, generation_id)
         if target is not None:
-            self._kept_artefacts(target)
+            going_live.open_kept(self.workspace, database, target)
         history.set_tag(database, name, generation_id)
 
     def untag(self, name: str) -> None:
@@ -248,15 +235,6 @@ class WorkspaceStore:
                 raise UnknownChoice("tag", name, tags)
         return tags[name]
 
-    def _kept_artefacts(self, generation: Generation) -> PublishedArtefacts:
-        directory = self.workspace.generation_dir(generation.generation_id)
-        if not directory.is_dir():
-            raise CatalogError(
-                f"the files of generation {generation.generation_id} are not kept any more: see "
-                "`cdml generations`; to keep more, tag them or raise keep_generations in cdml.toml"
-            )
-        return self.open_generation(generation)
-
     def checkpoints(self, key: str) -> WorkspaceCheckpoint:
         """Where the training run that ``key`` stands for is kept; no longer than to the next publication."""
         return WorkspaceCheckpoint(self.workspace.checkpoint_file, key)
@@ -265,6 +243,11 @@ class WorkspaceStore:
         """Where what that run embeds is kept; no longer than to the next publication."""
         live = self.head()
         return WorkspaceShards(self.workspace.shards_dir, live.generation_id if live else 0, key)
+
+    def _make_live(self, target: Generation) -> Generation:
+        if going_live.make_live(self.workspace, self._open_database(), target):
+            self._collect()
+        return target
 
     def _tidy(self) -> None:
         """Remove what the publication of a generation makes useless; never fails."""

@@ -115,16 +115,21 @@ def read_tasks(workspace: Workspace) -> list[TaskSummary]:
         return [] if live is None else statements.read_tasks(run, live.generation_id)
 
 
-def read_report(workspace: Workspace) -> dict[str, Any]:
-    """Return the report of the live generation, verified against its manifest.
+def read_report(workspace: Workspace, wanted: str | None = None) -> dict[str, Any]:
+    """Return the report of a generation, verified against its manifest.
+
+    Args:
+        workspace: to read.
+        wanted: its number or a tag; None takes the live one.
 
     Raises:
-        CatalogError: nothing is ingested yet, or the catalogue cannot answer.
+        CatalogError: nothing is live yet, the catalogue cannot answer, or the files are not kept any more.
+        UnknownChoice: there is no such generation or tag.
         CorruptIndex: the report is missing or differs from what was published.
     """
 
-    def read(_: RunStatement, live: Generation, manifest: Manifest) -> dict[str, Any]:
-        path = workspace.generation_dir(live.generation_id) / REPORT_NAME
+    def read(_: RunStatement, generation: Generation, manifest: Manifest) -> dict[str, Any]:
+        path = workspace.generation_dir(generation.generation_id) / REPORT_NAME
         entry = manifest.files.get(REPORT_NAME)
         if entry is None:
             raise CorruptIndex(f"{path.parent} was published without a report: {ADVICE}")
@@ -133,10 +138,17 @@ def read_report(workspace: Workspace) -> dict[str, Any]:
             raise CorruptIndex(f"{path} is no report: {ADVICE}")
         return document
 
-    report = _with_live(workspace, read)
+    report = _with_live(workspace, read) if wanted is None else _with_kept(workspace, wanted, read)
     if report is None:
         raise CatalogError(f"{workspace.root} holds no task yet: run `cdml ingest-task FOLDER`")
     return report
+
+
+def live_generation(workspace: Workspace) -> int | None:
+    """Return the number of the live generation, None before the first; raises as :func:`read_status`."""
+    with open_statements(workspace) as run:
+        live = statements.read_head(run)
+    return None if live is None else live.generation_id
 
 
 def _with_live(
@@ -155,6 +167,20 @@ def _with_live(
             seen = live
             with suppress(FileNotFoundError):
                 return read(run, live, read_manifest(directory, live.manifest_sha256))
+
+
+def _with_kept(
+    workspace: Workspace, wanted: str, read: Callable[[RunStatement, Generation, Manifest], _Answer]
+) -> _Answer:
+    with open_statements(workspace) as run:
+        found = statements.read_generation(run, wanted)
+        directory = workspace.generation_dir(found.generation_id)
+        try:
+            return read(run, found, read_manifest(directory, found.manifest_sha256))
+        except FileNotFoundError as error:
+            raise CatalogError(
+                f"the files of generation {found.generation_id} are not kept any more: see `cdml generations`"
+            ) from error
 
 
 def _gallery_counts(paths: Sequence[str], parts: Sequence[PartCount], manifest: Manifest) -> GalleryCounts:

@@ -17,12 +17,13 @@ from storage.catalog.tables import (
     Item,
     MeasurementRow,
     Quarantine,
+    Refusal,
     Removal,
     Run,
     Task,
 )
 
-_BROUGHT = (Run, Task, Category, Item, Removal, GalleryPartRow, MeasurementRow)
+_BROUGHT = (Run, Task, Category, Item, Removal, Refusal, GalleryPartRow, MeasurementRow)
 
 
 def born_in(connection: Connection, generation_id: int, hidden: Collection[int]) -> list[Rows]:

@@ -21,6 +21,7 @@ from storage.catalog.tables import (
     Item,
     MeasurementRow,
     Quarantine,
+    Refusal,
     Removal,
     Tag,
     Task,
@@ -44,19 +45,22 @@ def kept(connection: Connection, newest: int) -> list[int]:
     """Return the generations whose files stay, newest first.
 
     The ``newest`` of the live lineage, the live one among them, but none from before a purge; every tagged
-    one; and, after a rollback and until something is published again, the ``newest`` of those that it undid,
-    so that it can be undone.
+    one; after a rollback and until something is published again, the ``newest`` of those that it undid, so
+    that it can be undone; and for as long the ``newest`` of those that the quality gate refused. A refused
+    one that was made live keeps its parent, so that this can be undone as well.
     """
     live = queries.head(connection)
-    if live is None:
-        return []
-    number = live.generation_id
-    undone = [later for later in published(connection) if later > number]
+    number = 0 if live is None else live.generation_id
+    refused = queries.refusals(connection)
+    later = [one for one in published(connection) if one > number]
+    undone = [one for one in later if one not in refused][:newest]
+    waiting = [one for one in later if one in refused][:newest]
     lineage = queries.lineage(connection, number)
     purge = select(func.max(Removal.generation_id)).where(Removal.purged, Removal.generation_id.in_(lineage))
     since = connection.execute(purge).scalar() or 0
-    recent = [one for one in lineage[:newest] if one >= since]
-    return sorted({*recent, *undone[:newest], *tags(connection).values()}, reverse=True)
+    reach_back = max(newest, 2) if number in refused else newest
+    recent = [one for one in lineage[:reach_back] if one >= since]
+    return sorted({*recent, *undone, *waiting, *tags(connection).values()}, reverse=True)
 
 
 def forget_unreachable(database: Database, reachable_from: Collection[int]) -> bool:
@@ -71,7 +75,7 @@ def forget_unreachable(database: Database, reachable_from: Collection[int]) -> b
         if not gone:
             return False
         own_tasks = select(Task.task_id).where(Task.generation_id.in_(gone))
-        for result in (Removal, MeasurementRow, GalleryPartRow, Ancestor, GenerationRow):
+        for result in (Refusal, Removal, MeasurementRow, GalleryPartRow, Ancestor, GenerationRow):
             _delete_of(connection, result, gone)
         connection.execute(delete(Quarantine).where(Quarantine.task_id.in_(own_tasks)))
         for born in (Item, Category, Task):
@@ -117,7 +121,7 @@ def held(connection: Connection, item_ids: Iterable[int]) -> list[int]:
     return found
 
 
-def move_head(database: Database, expected: int, generation_id: int) -> None:
+def move_head(database: Database, expected: int | None, generation_id: int) -> None:
     """Make ``generation_id`` the live generation.
 
     Raises:

@@ -25,6 +25,7 @@ from storage.catalog.tables import (
     Head,
     Item,
     Quarantine,
+    Refusal,
     Removal,
     Run,
     Task,
@@ -93,7 +94,10 @@ def commit(
     parts: Sequence[PartCount],
     measurements: Sequence[Measurement] = (),
 ) -> None:
-    """T3: the commit point. ``generation`` becomes the live one, or nothing changes.
+    """T3: the commit point. ``generation`` is published and becomes the live one, or nothing changes.
+
+    One that its quality gate refused (:meth:`queries.refusals`, a row that was inserted before) is published
+    and does not become the live one.
 
     Args:
         database: the catalogue's.
@@ -114,9 +118,10 @@ def commit(
                     f"{database.label}: run the command again"
                 )
             _insert_generation(connection, generation, parts, measurements)
-            connection.execute(update(Head).values(generation_id=number))
+            if number not in queries.refusals(connection):
+                connection.execute(update(Head).values(generation_id=number))
+                announce(connection, number)
             connection.execute(update(Run).where(Run.generation_id == number).values(state="committed"))
-            announce(connection, number)
             reach("before-commit")
     except CatalogError:
         # An error inside COMMIT leaves open whether it happened: ask before telling the user anything.
@@ -132,7 +137,7 @@ def abandon(database: Database, generation_id: int) -> None:
             return
         own_tasks = select(Task.task_id).where(Task.generation_id == generation_id)
         connection.execute(delete(Quarantine).where(Quarantine.task_id.in_(own_tasks)))
-        for table in (Removal, Item, Category, Task):
+        for table in (Refusal, Removal, Item, Category, Task):
             connection.execute(delete(table).where(table.generation_id == generation_id))
         connection.execute(update(Run).where(Run.generation_id == generation_id).values(state="aborted"))
 

@@ -12,7 +12,7 @@ from continual_dml.records import CatalogItem, Generation, PartCount, Role, Task
 from storage.catalog import statements
 from storage.catalog.engine import revision_of
 from storage.catalog.statements import RunStatement
-from storage.catalog.tables import Ancestor, Category, GenerationRow, Head, Item, Removal, Run, Task
+from storage.catalog.tables import Ancestor, Category, GenerationRow, Head, Item, Refusal, Removal, Run, Task
 
 _BATCH = 500
 _GENERATION = select(
@@ -67,6 +67,11 @@ def is_published(connection: Connection, generation_id: int) -> bool:
     """Say whether the commit point of ``generation_id`` was passed."""
     chosen = select(GenerationRow.generation_id).where(GenerationRow.generation_id == generation_id)
     return connection.execute(chosen).first() is not None
+
+
+def refusals(connection: Connection) -> dict[int, str]:
+    """Return the generations that their quality gate refused, and why; some may have gone live since."""
+    return {row.generation_id: row.reason for row in connection.execute(select(Refusal))}
 
 
 def newest_run(connection: Connection) -> int:

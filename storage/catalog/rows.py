@@ -18,6 +18,7 @@ from storage.catalog.tables import (
     Item,
     MeasurementRow,
     Quarantine,
+    Refusal,
     Removal,
     Run,
     Task,
@@ -48,7 +49,7 @@ def of_generation(generation: Generation) -> Rows:
 
 
 def of_publication(generation_id: int, task_id: int, publication: Publication) -> list[Rows]:
-    """Return what a task brings: itself, its categories, its items, and what was left out."""
+    """Return what a task brings: itself, its categories, its items, what was left out, and a refusal."""
     task = (
         task_id, generation_id, storable(publication.task_name), storable(publication.source),
         publication.method,
@@ -65,6 +66,7 @@ def of_publication(generation_id: int, task_id: int, publication: Publication) -
         (task_id, position, storable(file.path), storable(file.reason))
         for position, file in enumerate(publication.quarantined)
     ]
+    refused = [] if publication.refusal is None else [(generation_id, storable(publication.refusal))]
     return [
         Rows(Task, ("task_id", "generation_id", "name", "source", "method"), [task]),
         Rows(Category, ("category_id", "generation_id", "name"), categories),
@@ -74,6 +76,7 @@ def of_publication(generation_id: int, task_id: int, publication: Publication) -
             items,
         ),
         Rows(Quarantine, ("task_id", "position", "path", "reason"), left_out),
+        Rows(Refusal, ("generation_id", "reason"), refused),
     ]
 
 

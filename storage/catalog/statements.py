@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from continual_dml.errors import UnknownChoice
 from continual_dml.records import Generation, PartCount, QuarantinedFile, TaskSummary, VectorState
 
 RunStatement = Callable[[str, Mapping[str, int]], Sequence[Sequence[Any]]]
@@ -17,6 +18,8 @@ _HEAD = """
 SELECT g.generation_id, g.parent_id, g.task_id, g.manifest_sha256, g.created_at
 FROM head h JOIN generation g ON g.generation_id = h.generation_id
 """
+_PUBLISHED = "SELECT generation_id, parent_id, task_id, manifest_sha256, created_at FROM generation"
+_TAGS = "SELECT name, generation_id FROM tag ORDER BY name"
 _REMOVED = """
 SELECT r.item_id FROM removal r
 JOIN ancestor d ON d.ancestor_id = r.generation_id AND d.generation_id = :generation
@@ -67,6 +70,26 @@ def read_head(run: RunStatement) -> Generation | None:
     """Return the live generation, or None before the first task."""
     rows = run(_HEAD, {})
     return Generation(*rows[0]) if rows else None
+
+
+def read_generation(run: RunStatement, wanted: str) -> Generation:
+    """Return the published generation that a number or a tag names.
+
+    Raises:
+        UnknownChoice: neither.
+    """
+    tags = read_tags(run)
+    published = {str(row[0]): Generation(*row) for row in run(_PUBLISHED, {})}
+    if wanted in tags:
+        return published[str(tags[wanted])]
+    if wanted not in published:
+        raise UnknownChoice("generation or tag", wanted, [*published, *tags])
+    return published[wanted]
+
+
+def read_tags(run: RunStatement) -> dict[str, int]:
+    """Return all tags, name to generation."""
+    return {str(name): int(number) for name, number in run(_TAGS, {})}
 
 
 def read_tasks(run: RunStatement, generation_id: int) -> list[TaskSummary]:

@@ -135,6 +135,17 @@ class GenerationRow(Base):
     created_at: Mapped[str] = mapped_column(String(32))
 
 
+class Refusal(Base):
+    """A generation that its quality gate keeps from going live by itself; ``reason`` is what failed."""
+
+    __tablename__ = "refusal"
+
+    generation_id: Mapped[int] = mapped_column(
+        Id, ForeignKey("run.generation_id"), primary_key=True, autoincrement=False
+    )
+    reason: Mapped[str] = mapped_column(Text)
+
+
 class Ancestor(Base):
     """``ancestor_id`` is ``generation_id`` itself or one that it descends from."""
 

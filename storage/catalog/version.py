@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from continual_dml.errors import CatalogError, SchemaTooNew
 
-REVISION = "0003"
+REVISION = "0004"
 UNREADABLE_ADVICE = "look at the database and try again, or build it again with `cdml verify --repair`"
 
 

@@ -47,19 +47,30 @@ def image_file(folder: Path, name: str, role: Role, category: str) -> ImageRecor
 
 
 def publish_task(
-    store: WorkspaceStore, name: str, folder: Path, gallery: int = 3, queries: int = 1
+    store: WorkspaceStore,
+    name: str,
+    folder: Path,
+    gallery: int = 3,
+    queries: int = 1,
+    refusal: str | None = None,
 ) -> Generation:
     """Publish a task with one new category; older items keep their vectors as projected ones."""
     draft = store.begin(name)
     try:
-        return _publish(store, draft, name, folder, gallery, queries)
+        return _publish(store, draft, name, folder, gallery, queries, refusal)
     except CdmlError:
         draft.abandon()
         raise
 
 
 def _publish(
-    store: WorkspaceStore, draft: PublishingDraft, name: str, folder: Path, gallery: int, queries: int
+    store: WorkspaceStore,
+    draft: PublishingDraft,
+    name: str,
+    folder: Path,
+    gallery: int,
+    queries: int,
+    refusal: str | None,
 ) -> Generation:
     head = store.head()
     roles = [Role.GALLERY] * gallery + [Role.QUERY] * queries
@@ -98,6 +109,7 @@ def _publish(
             quarantined=[QuarantinedFile(f"{folder}/bad.png", "truncated")],
             parts=parts,
             measurements=[Measurement("recall", 1, "merged", draft.task_id, float("nan"), 0, queries)],
+            refusal=refusal,
         ),
         {"method": "finetune"},
     )
