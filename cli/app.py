@@ -15,6 +15,7 @@ from cli.commands.gc import gc
 from cli.commands.generations import generations
 from cli.commands.ingest_task import ingest_task
 from cli.commands.init import init
+from cli.commands.promote import promote
 from cli.commands.query import query
 from cli.commands.refresh import refresh
 from cli.commands.report import report
@@ -57,7 +58,7 @@ def shared_options(
     """Image search that learns new categories one task at a time, and says what it forgot.
 
     The options here may stand before or after a command. Exit codes: 0 done, 1 failure, 2 usage, 3 done but
-    not with everything, 6 workspace locked, 7 integrity problem, 130 interrupted.
+    not with everything, 5 built but not live, 6 workspace locked, 7 integrity problem, 130 interrupted.
     """
     del version  # answered by its callback
     context.obj = Shell(workspace, as_json, quiet, debug)
@@ -72,6 +73,7 @@ app.command("tasks")(tasks)
 app.command("status")(status)
 app.command("generations")(generations)
 app.command("rollback")(rollback)
+app.command("promote")(promote)
 app.command("tag")(tag)
 app.command("delete")(delete)
 app.command("gc")(gc)

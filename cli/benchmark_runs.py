@@ -105,7 +105,7 @@ def asked(request: BenchmarkRequest, variant: Variant) -> dict[str, Any]:
         "best_test_epoch": request.best_test_epoch,
         "first_steps": request.first_steps,
         "weights": Path(request.weights or "imagenet").name,
-        "settings": variant.settings.as_dict(),
+        "settings": {name: one for name, one in variant.settings.as_dict().items() if name != "gate"},
         "recipe": asdict(recipe_for(variant.settings.training)),
     }
     plain: dict[str, Any] = json.loads(json.dumps(document))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cli.wiring import tell_warnings
@@ -10,6 +11,32 @@ if TYPE_CHECKING:
     from continual_dml.ports import ProgressListener
     from continual_dml.records import Generation
     from storage.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """Which generation was live, None before the first; which one is; and why its gate had refused it."""
+
+    before: Generation | None
+    now: Generation
+    refusal: str | None
+
+
+def run_promote(workspace: Workspace, wanted: str | None, listener: ProgressListener) -> Promotion:
+    """Make a refused generation live: a number, a tag, or the newest that waits.
+
+    Raises:
+        UnknownChoice: no such generation or tag.
+        CatalogError: it was not refused, or its files are not kept any more; or none waits.
+        GalleryError: its files are damaged; nothing changed.
+    """
+    from storage.store import WorkspaceStore
+
+    with WorkspaceStore(workspace) as store:
+        before = store.head()
+        now = store.promote(None if wanted is None else store.resolve(wanted))
+        tell_warnings(store, listener)
+        return Promotion(before, now, store.refusals().get(now.generation_id))
 
 
 def run_rollback(

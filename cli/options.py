@@ -217,6 +217,27 @@ Precision = Annotated[
 ]
 QueryFraction = Annotated[_Real, typer.Option(help="Share of each category held out to ask with.")]
 QueriesPerCategory = Annotated[_Whole, typer.Option(help="At most so many queries of a category.")]
+MaxForgetting = Annotated[
+    _Real,
+    typer.Option(
+        help="Quality gate: how much Recall@1 of the earlier tasks may fall on average. Default 0.25; 1 "
+        "switches this off."
+    ),
+]
+MinRecall = Annotated[
+    _Real,
+    typer.Option(
+        help="Quality gate: Recall@1 that the new task's own queries must reach within their task. Default: "
+        "more than chance gives; 0 switches this off."
+    ),
+]
+MinRefreshEfficiency = Annotated[
+    _Real,
+    typer.Option(
+        help="Quality gate: share of what embedding anew would bring that carried-over vectors must bring. "
+        "Default: nothing is asked for, as with 0."
+    ),
+]
 Restart = Annotated[
     bool, typer.Option("--restart", help="Begin anew, even where an interrupted run of this could go on.")
 ]
@@ -232,6 +253,12 @@ Where = Annotated[
         metavar="FILTER",
         help="Search only these gallery images, as in \"category in ('owl', 'lark') and task = 'birds'\"; "
         "columns: category, task, path, id.",
+    ),
+]
+ReportGeneration = Annotated[
+    _Text,
+    typer.Option(
+        "--generation", metavar="GENERATION", help="A number or a tag, see `cdml generations`. Default: live."
     ),
 ]
 ReportK = Annotated[int, typer.Option("--k", "-k", min=1, help="The K of the Recall@K matrix that is shown.")]

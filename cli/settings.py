@@ -26,6 +26,7 @@ _SELF_DISTILLATION = {
     "self_distillation_weight": "weight",
     "self_distillation_teacher": "teacher",
 }
+_GATE = ("max_forgetting", "min_recall", "min_refresh_efficiency")
 NOT_IN_AN_INGEST = {
     "model": "the network stays as `cdml init` made it; make another workspace for another network"
 }
@@ -33,6 +34,7 @@ NOT_IN_A_BENCHMARK = {
     "training.method": "use --methods",
     "training.seed": "use --seeds",
     "model.pretrained": "use --weights",
+    "gate": "a comparison publishes nothing that a gate could keep back",
 }
 _DEFAULT_REFRESH = "auto"
 _BUDGET = re.compile(r"(\d+(?:\.\d+)?(?=[smh])|\d+)([smh]?)")
@@ -78,6 +80,9 @@ class Environment(BaseSettings):
     batch_categories: int | None = None
     images_per_category: int | None = None
     averaging: bool | None = None
+    max_forgetting: float | None = None
+    min_recall: float | None = None
+    min_refresh_efficiency: float | None = None
 
 
 def read_environment() -> dict[str, Any]:
@@ -118,8 +123,12 @@ def task_settings(stored: Settings, options: Mapping[str, Any]) -> Settings:
     if inner:
         training["self_distillation"] = replace(stored.training.self_distillation, **inner)
     streams = {name: options[name] for name in ("query_fraction", "queries_per_category") if name in options}
+    gate = {name: options[name] for name in _GATE if name in options}
     return replace(
-        stored, training=replace(stored.training, **training), streams=replace(stored.streams, **streams)
+        stored,
+        training=replace(stored.training, **training),
+        streams=replace(stored.streams, **streams),
+        gate=replace(stored.gate, **gate),
     )
 
 

@@ -16,6 +16,7 @@ from continual_dml.errors import CdmlError
 
 INTERRUPTED = 130
 INCOMPLETE = 3
+REFUSED = 5
 
 
 @dataclass(slots=True)

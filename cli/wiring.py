@@ -50,6 +50,11 @@ class IngestOutcome:
     result: IngestResult
     read_seconds: float
 
+    @property
+    def promoted(self) -> bool:
+        """Whether the new generation is live: its quality gate may have refused it."""
+        return bool(self.result.report["gate"]["passed"])
+
 
 @dataclass(frozen=True, slots=True)
 class Hit:

@@ -42,7 +42,9 @@ def generations(
 def _row(one: GenerationEntry) -> list[str]:
     from cli.render.amounts import UNKNOWN, counted, share, size
 
-    state = "live" if one.live else "" if one.in_lineage else "undone"
+    state = "live" if one.live else "" if one.in_lineage else "refused" if one.refused else "undone"
+    if one.refused and one.in_lineage:
+        state = f"{state}, promoted" if state else "promoted"
     return [
         str(one.generation_id),
         UNKNOWN if one.parent_id is None else str(one.parent_id),

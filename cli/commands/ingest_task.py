@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli import options
-from cli.shell import INCOMPLETE, Shell, entered
+from cli.shell import INCOMPLETE, REFUSED, Shell, entered
 
 if TYPE_CHECKING:
     from storage.workspace import Workspace
@@ -43,6 +43,9 @@ def ingest_task(
     budget: options.ReembedBudget = None,
     query_fraction: options.QueryFraction = None,
     queries_per_category: options.QueriesPerCategory = None,
+    max_forgetting: options.MaxForgetting = None,
+    min_recall: options.MinRecall = None,
+    min_refresh_efficiency: options.MinRefreshEfficiency = None,
     seed: options.Seed = None,
     device: options.Device = None,
     precision: options.Precision = None,
@@ -60,7 +63,8 @@ def ingest_task(
     CDML_STEPS, ...) or from the workspace's cdml.toml; an option given here wins, then the environment.
 
     What takes more than a minute, training or embedding, is kept from time to time: after an interruption the
-    same command goes on where it was. Ends with 3 when it is done but files were left out.
+    same command goes on where it was. Ends with 3 when it is done but files were left out, and with 5 when
+    the quality gate refused what was learned: the generation before stays live, `cdml promote` overrides.
     """
     flags: dict[str, Any] = {
         "method": method,
@@ -81,6 +85,9 @@ def ingest_task(
         "reembed_budget": budget,
         "query_fraction": query_fraction,
         "queries_per_category": queries_per_category,
+        "max_forgetting": max_forgetting,
+        "min_recall": min_recall,
+        "min_refresh_efficiency": min_refresh_efficiency,
         "seed": seed,
         "device": device,
         "precision": precision,
@@ -114,15 +121,18 @@ def _ingest(
         from cli.render.ingests import show_dry_run
 
         show_dry_run(shell, plan, estimate)
+        refused = False
     else:
         with progress_listener(shell.quiet) as listener, _told_how_to_go_on(shell, opened):
             outcome = run_ingest(request, opened, listener)
         from cli.render.ingests import show_ingest
 
-        plan = outcome.plan
-        shell.published = outcome.result.generation.generation_id
+        plan, refused = outcome.plan, not outcome.promoted
+        shell.published = None if refused else outcome.result.generation.generation_id
         show_ingest(shell, outcome)
-    if plan.quarantined:
+    if refused:
+        shell.exit_code = REFUSED
+    elif plan.quarantined:
         shell.exit_code = INCOMPLETE
 
 

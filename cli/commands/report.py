@@ -13,6 +13,7 @@ from cli.shell import Shell, entered
 def report(
     context: typer.Context,
     k: options.ReportK = 1,
+    generation: options.ReportGeneration = None,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
@@ -21,20 +22,24 @@ def report(
     """Show what was gained and forgotten.
 
     How well every task's held-out images find their category, after each task learned, with the exact
-    definitions of the numbers.
+    definitions of the numbers. Also of a generation that is not live, such as one that the quality
+    gate refused.
     """
     with entered(context, workspace, as_json, quiet, debug) as shell:
         from cli.wiring import open_workspace
-        from storage.summary import read_report
+        from storage.summary import live_generation, read_report
 
-        found = read_report(open_workspace(shell.folder))
+        opened = open_workspace(shell.folder)
+        found = read_report(opened, generation)
+        live = generation is None or found["generation"] == live_generation(opened)
         if shell.as_json:
-            shell.emit_json(found)
+            shell.emit_json({**found, "live": live})
         else:
-            _show(shell, found, k)
+            _show(shell, found, k, live=live)
 
 
-def _show(shell: Shell, found: dict[str, Any], k: int) -> None:
+def _show(shell: Shell, found: dict[str, Any], k: int, *, live: bool) -> None:
+    from cli.render.gates import gate_line
     from cli.render.matrices import (
         compatibility_table,
         definitions,
@@ -51,7 +56,11 @@ def _show(shell: Shell, found: dict[str, Any], k: int) -> None:
         raise UnknownChoice("K", str(k), found["recall_at_k"])
     names = [task["name"] for task in found["tasks"]]
     within = found["within_task"]
-    shell.emit(f"generation {found['generation']}\n")
+    shell.emit(f"generation {found['generation']}{'' if live else ', not live'}\n")
+    gate = gate_line(found, live=live)
+    if gate is not None:
+        shell.emit_line(gate)
+        shell.emit("")
     if "deleted_since" in found:
         gone = found["deleted_since"]
         counts = f"{gone['gallery']} gallery and {gone['query']} query images"

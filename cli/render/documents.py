@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cli.deletions import DeleteOutcome
+    from cli.housekeeping import Promotion
     from cli.wiring import Answer, Hit, IngestOutcome
     from continual_dml.records import Generation, QuarantinedFile, TaskSummary
     from continual_dml.settings import ModelSettings
@@ -54,13 +55,15 @@ def embedding_length(model: ModelSettings) -> int:
 
 
 def ingest_document(outcome: IngestOutcome) -> dict[str, Any]:
-    """Return what ``cdml ingest-task`` published: the row of the recall matrix that the task added."""
+    """Return what ``cdml ingest-task`` built, live or not: the task's row of the recall matrix."""
     report, task = outcome.result.report, outcome.result.task
     ids = [str(one["id"]) for one in report["tasks"]]
     members = {"members": report["members"]} if "members" in report else {}
     return {
         "schema_version": SCHEMA_VERSION,
         "generation": outcome.result.generation.generation_id,
+        "promoted": outcome.promoted,
+        "gate": report["gate"],
         "task": {
             "id": task.task_id,
             "name": task.name,
@@ -170,6 +173,16 @@ def generations_document(found: Sequence[GenerationEntry]) -> dict[str, Any]:
 def rollback_document(before: Generation, now: Generation) -> dict[str, Any]:
     """Return which generation was live and which one is."""
     return {"schema_version": SCHEMA_VERSION, "before": before.generation_id, "live": now.generation_id}
+
+
+def promote_document(done: Promotion) -> dict[str, Any]:
+    """Return which generation was live (None before the first), which one is, and why it was refused."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "before": None if done.before is None else done.before.generation_id,
+        "live": done.now.generation_id,
+        "refusal": done.refusal,
+    }
 
 
 def delete_document(outcome: DeleteOutcome) -> dict[str, Any]:

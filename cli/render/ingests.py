@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 from cli.render.amounts import counted, seconds, share, size
 from cli.render.documents import category_counts, dry_run_document, ingest_document, ingest_seconds
+from cli.render.gates import refused_line
 from cli.render.matrices import definitions, left_out, members_table, without_positive
 from cli.render.tables import Table, rendered
+from cli.shell import print_error_line
 
 if TYPE_CHECKING:
     from cli.shell import Shell
@@ -18,14 +20,21 @@ if TYPE_CHECKING:
 
 
 def show_ingest(shell: Shell, outcome: IngestOutcome) -> None:
-    """Write the result of an ingest to stdout."""
+    """Write the result of an ingest to stdout, and to stderr why the quality gate refused it."""
     if shell.as_json:
         shell.emit_json(ingest_document(outcome))
-        return
+    else:
+        _show_figures(shell, outcome)
+    if not outcome.promoted:
+        print_error_line(refused_line(outcome))
+
+
+def _show_figures(shell: Shell, outcome: IngestOutcome) -> None:
     report, task = outcome.result.report, outcome.result.task
     total = seconds(ingest_seconds(outcome)["total"])
+    state = "" if outcome.promoted else ", not live"
     shell.emit_line(
-        f"generation {outcome.result.generation.generation_id}: learned '{task.name}' in {total} "
+        f"generation {outcome.result.generation.generation_id}{state}: learned '{task.name}' in {total} "
         f"({counted(task.categories, 'category', 'categories')}, "
         f"{counted(task.train_images, 'image', 'images')} learned and searchable, "
         f"{task.query_images} held out to ask with)"

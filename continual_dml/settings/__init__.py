@@ -1,6 +1,7 @@
 """Frozen, validated settings. Units stand in the names; defaults are the recipe of docs/methods.md."""
 
 from continual_dml.settings.cohort import COHORT_PENALTIES, COHORT_RELATIONS, CohortSettings
+from continual_dml.settings.gate import GateSettings
 from continual_dml.settings.measuring import EvaluationSettings, StreamSettings
 from continual_dml.settings.model import ENSEMBLES, FEATURE_MAPS, ModelSettings
 from continual_dml.settings.objective import ObjectiveWeights
@@ -43,6 +44,7 @@ __all__ = [
     "TRIPLET_MINERS",
     "CohortSettings",
     "EvaluationSettings",
+    "GateSettings",
     "ModelSettings",
     "ObjectiveWeights",
     "SelfDistillationSettings",

@@ -11,7 +11,7 @@ from continual_dml.settings.whole import Settings
 
 INSIDE_TRAINING = ("objective", "cohort", "self_distillation")
 Value = bool | int | float | str | tuple[str, ...] | tuple[int, ...]
-SECTIONS = ("model", "training", *INSIDE_TRAINING, "streams", "evaluation")
+SECTIONS = ("model", "training", *INSIDE_TRAINING, "streams", "evaluation", "gate")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from continual_dml.errors import SettingsError, UnknownChoice
 from continual_dml.settings.cohort import CohortSettings
+from continual_dml.settings.gate import GateSettings
 from continual_dml.settings.measuring import EvaluationSettings, StreamSettings
 from continual_dml.settings.model import ModelSettings
 from continual_dml.settings.objective import ObjectiveWeights
@@ -25,6 +26,7 @@ class Settings:
     training: TrainingSettings = field(default_factory=TrainingSettings)
     streams: StreamSettings = field(default_factory=StreamSettings)
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+    gate: GateSettings = field(default_factory=GateSettings)
 
     def as_dict(self) -> dict[str, Any]:
         """Return nested plain values, ready for JSON or TOML (None values are left out)."""
@@ -57,6 +59,7 @@ _SECTIONS: dict[str, type] = {
     "training": TrainingSettings,
     "streams": StreamSettings,
     "evaluation": EvaluationSettings,
+    "gate": GateSettings,
     "objective": ObjectiveWeights,
     "cohort": CohortSettings,
     "self_distillation": SelfDistillationSettings,

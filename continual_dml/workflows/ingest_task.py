@@ -39,6 +39,7 @@ from continual_dml.workflows.drafting import drafting
 from continual_dml.workflows.live_model import LiveModel
 from continual_dml.workflows.next_generation import Asked, Moved, NewQueries, NextGeneration, with_new_items
 from continual_dml.workflows.plan_task import TaskPlan
+from continual_dml.workflows.quality_gate import with_gate
 from continual_dml.workflows.refresh_gallery import RefreshTools
 from continual_dml.workflows.state_files import stored_state
 from continual_dml.workflows.stopwatch import Stopwatch
@@ -64,7 +65,7 @@ class IngestContext:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class IngestResult:
-    """The published generation, the summary of its task, and its report (schema_version 1)."""
+    """The new generation, the summary of its task, and its report (schema_version 1)."""
 
     generation: Generation
     task: TaskSummary
@@ -72,7 +73,7 @@ class IngestResult:
 
 
 def ingest_task(plan: TaskPlan, context: IngestContext) -> IngestResult:
-    """Learn ``plan`` and publish the next generation; on any error nothing is published.
+    """Learn ``plan`` and publish what comes of it, live if its quality gate says so; on any error nothing is.
 
     Raises:
         NotFiniteLoss: training diverged.
@@ -130,9 +131,13 @@ class _Ingest:
             method=settings.training.method,
             drift=[asdict(choice) for choice in learned.drift_choices],
         )
+        searched = self._images().labels.tolist()
+        report = with_gate(report, self.next.parent_report, new.categories.tolist(), searched, settings.gate)
         self.draft.write_json("report.json", report)
         self.context.listener.start("publishing", 1)
-        generation = self.draft.publish(self._publication(measured), {"settings": settings.as_dict()})
+        generation = self.draft.publish(
+            self._publication(measured, report["gate"]["refusal"]), {"settings": settings.as_dict()}
+        )
         return IngestResult(generation, tasks[-1], report)
 
     def _state_before(self) -> LearnerState | None:
@@ -158,7 +163,7 @@ class _Ingest:
         records = self.plan.records(self.plan.gallery_rows)
         decides = {
             "parent": parent,
-            "settings": self.context.settings.as_dict(),
+            "settings": {**self.context.settings.as_dict(), "gate": None},  # it decides nothing here
             "compute": [str(self.compute.device), self.compute.bf16],
             "versions": [__version__, torch.__version__],
             "images": [[r.content_hash, self.category_ids[r.category]] for r in records],
@@ -239,7 +244,7 @@ class _Ingest:
         )
         return [*self.context.store.tasks(), new]
 
-    def _publication(self, measured: Measured) -> Publication:
+    def _publication(self, measured: Measured, refusal: str | None) -> Publication:
         return Publication(
             task_name=self.plan.task.name,
             source=self.plan.task.source,
@@ -249,6 +254,7 @@ class _Ingest:
             quarantined=self.plan.quarantined,
             parts=measured.parts,
             measurements=measured.measurements,
+            refusal=refusal,
         )
 
     def _new_items(self) -> list[NewItem]:

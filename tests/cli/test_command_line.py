@@ -18,6 +18,7 @@ COMMANDS = ["init", "ingest-task", "refresh", "query", "report", "tasks", "statu
 COMMANDS += [
     "generations",
     "rollback",
+    "promote",
     "tag",
     "delete",
     "gc",

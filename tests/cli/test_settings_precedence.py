@@ -20,7 +20,7 @@ from cli.settings import (
     workspace_settings,
 )
 from continual_dml.errors import SettingsError, UnknownChoice
-from continual_dml.settings import Settings
+from continual_dml.settings import GateSettings, Settings
 
 
 @pytest.fixture(autouse=True)
@@ -81,6 +81,24 @@ def test_stream_options_reach_the_stream_settings():
     settings = task_settings(Settings(), {"query_fraction": 0.5, "queries_per_category": 3})
 
     assert (settings.streams.query_fraction, settings.streams.queries_per_category) == (0.5, 3)
+
+
+def test_the_limits_of_the_quality_gate_come_from_everywhere(monkeypatch):
+    toml = replace(
+        Settings(), gate=GateSettings(max_forgetting=0.1, min_recall=0.2, min_refresh_efficiency=0.3)
+    )
+    monkeypatch.setenv("CDML_MIN_RECALL", "0.4")
+    monkeypatch.setenv("CDML_MIN_REFRESH_EFFICIENCY", "0.5")
+
+    gate = task_settings(toml, merged_options({"min_refresh_efficiency": 0.0})).gate
+
+    assert gate == GateSettings(max_forgetting=0.1, min_recall=0.4, min_refresh_efficiency=0.0)
+    changed = with_changes(toml, ["gate.min_recall=none", "gate.max_forgetting=1"], NOT_IN_AN_INGEST).gate
+    assert (changed.max_forgetting, changed.min_recall) == (1.0, None)
+    with pytest.raises(SettingsError, match="min-recall is 7; it must lie between 0 and 1"):
+        task_settings(toml, {"min_recall": 7.0})
+    with pytest.raises(SettingsError, match="a comparison publishes nothing"):
+        benchmark_settings("glyphs", {"changes": ["gate.min_recall=0"]})
 
 
 def test_a_new_workspace_keeps_the_model_options_and_no_training_options(monkeypatch):

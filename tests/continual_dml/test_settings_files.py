@@ -9,6 +9,7 @@ from continual_dml.errors import SettingsError, UnknownChoice
 from continual_dml.settings import (
     CohortSettings,
     EvaluationSettings,
+    GateSettings,
     ModelSettings,
     ObjectiveWeights,
     SelfDistillationSettings,
@@ -36,6 +37,7 @@ UNUSUAL = Settings(
     ),
     streams=StreamSettings(query_fraction=0.3),
     evaluation=EvaluationSettings(recall_at=(1, 10)),
+    gate=GateSettings(max_forgetting=0.1, min_recall=0.5),
 )
 
 
@@ -78,6 +80,8 @@ def test_what_is_left_out_has_its_default() -> None:
         ),
         ({"evaluation": {"recall_at": 1}}, SettingsError, r"recall_at = 1 .* write \[1\]"),
         ({"model": {"cohort": "two"}}, SettingsError, r"a value in \[model\] has the wrong type"),
+        ({"gate": {"max_forgetting": 2}}, SettingsError, r"max-forgetting is 2; it must lie between 0 and 1"),
+        ({"gate": {"min_recal": 0.5}}, UnknownChoice, r"did you mean min_recall"),
         ({"model": {"cohort": 0}}, SettingsError, r"cohort is 0; it must lie between 1 and 16"),
         (
             {"model": {"cohort": 2, "cohort_backbones": ["conv4", "conv4"]}},

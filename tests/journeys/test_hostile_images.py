@@ -75,7 +75,8 @@ def test_a_task_full_of_hostile_files_is_learned_without_them(cdml, site, arrows
         (category / name).write_bytes(data)
     good = sum(1 for path in arrows.rglob("*") if path.is_file()) - len(there)
 
-    run = cdml("-w", site.workspace, "ingest-task", arrows, *QUICK)
+    # Most of the pictures are noise, so that the quality gate would refuse the task.
+    run = cdml("-w", site.workspace, "ingest-task", arrows, *QUICK, "--min-recall", "0")
 
     assert run.code == 3, run.err
     assert "Traceback" not in run.out + run.err
