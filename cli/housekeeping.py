@@ -15,11 +15,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Promotion:
-    """Which generation was live, None before the first; which one is; and why its gate had refused it."""
+    """Which generation was live, None before the first; which one is; and why its gate had refused it.
+
+    ``can_go_back``: whether the files of the one before are still there.
+    """
 
     before: Generation | None
     now: Generation
     refusal: str | None
+    can_go_back: bool
 
 
 def run_promote(workspace: Workspace, wanted: str | None, listener: ProgressListener) -> Promotion:
@@ -36,7 +40,8 @@ def run_promote(workspace: Workspace, wanted: str | None, listener: ProgressList
         before = store.head()
         now = store.promote(None if wanted is None else store.resolve(wanted))
         tell_warnings(store, listener)
-        return Promotion(before, now, store.refusals().get(now.generation_id))
+        there = before is not None and workspace.generation_dir(before.generation_id).is_dir()
+        return Promotion(before, now, store.refusals().get(now.generation_id), there)
 
 
 def run_rollback(

@@ -37,7 +37,7 @@ def promote(
         elif done.before == done.now:
             shell.emit(f"generation {done.now.generation_id} is live already")
         else:
-            back = "" if done.before is None else f"; `cdml rollback {done.before.generation_id}` goes back"
-            shell.emit_line(
-                f"generation {done.now.generation_id} is live, promoted by hand ({done.refusal}){back}"
-            )
+            line = f"generation {done.now.generation_id} is live, promoted by hand ({done.refusal})"
+            if done.before is not None and done.can_go_back:
+                line += f"; `cdml rollback {done.before.generation_id}` goes back"
+            shell.emit_line(line)

@@ -12,9 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy import delete, insert, select, update
+
 from storage import draft as draft_module
 from storage import durable
 from storage.catalog import publish, sqlite_files
+from storage.catalog.tables import Head, Refusal
 from storage.draft import PublishingDraft
 
 
@@ -49,6 +52,23 @@ def _commit_before_rename() -> None:
     def commit_first(database: object, generation: object, *rest: object) -> None:
         commit(database, generation, *rest)
         held.pop()()
+
+    draft_module.publish.commit = commit_first
+
+
+def _refuse_after_commit() -> None:
+    """Publish as if nothing was refused, and then write down the refusal and put the head back."""
+    commit = publish.commit
+
+    def commit_first(database: object, generation: object, *rest: object) -> None:
+        with database.transaction() as connection:
+            refused = [dict(row) for row in connection.execute(select(Refusal.__table__)).mappings()]
+            connection.execute(delete(Refusal))
+        commit(database, generation, *rest)
+        with database.transaction() as connection:
+            for row in refused:
+                connection.execute(insert(Refusal).values(row))
+                connection.execute(update(Head).values(generation_id=generation.parent_id))
 
     draft_module.publish.commit = commit_first
 
@@ -135,6 +155,7 @@ MUTANTS = {
     ),
     "catalogue without flushes": Mutant(_lazy_catalogue, "publish", "power"),
     "commit before the rename": Mutant(_commit_before_rename, "publish", "crash"),
+    "refusal written after the commit": Mutant(_refuse_after_commit, "refuse", "crash"),
     "old generation removed before the commit": Mutant(_collect_before_commit, "publish", "crash"),
     "a file written after the commit": Mutant(_write_after_commit, "publish", "crash"),
     "settings written in place": Mutant(_write_in_place, "init", "crash"),

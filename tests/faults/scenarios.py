@@ -20,6 +20,7 @@ from continual_dml.records import Role
 from storage.backup import back_up, restore
 from storage.catalog import history
 from storage.catalog.engine import Database
+from storage.generations import read_generations
 from storage.reader import WorkspaceReader
 from storage.rebuild_catalogue import rebuild_catalogue, what_is_wrong
 from storage.store import WorkspaceStore
@@ -56,6 +57,12 @@ def tiny_contents(root: Path) -> Hashable:
     assert {item.role for item in items} <= {Role.GALLERY}
     tasks = tuple(task.name for task in learned)
     return number, tasks, tuple((item.item_id, item.category, item.content_hash) for item in items), tags
+
+
+def contents_and_refused(root: Path) -> Hashable:
+    """Return the same, and the generations that were refused with whether their files are there."""
+    log = read_generations(Workspace.open(root))
+    return tiny_contents(root), tuple((one.generation_id, one.kept) for one in log if one.refused)
 
 
 def lost_or_contents(root: Path) -> Hashable:
@@ -129,6 +136,11 @@ def _three_generations(folder: Path) -> None:
     _with_generations(folder, 3)
 
 
+def _with_a_refused_one(folder: Path) -> None:
+    _two_generations(folder)
+    _refuse_third(folder)
+
+
 def _backed_up(folder: Path) -> None:
     back_up(_with_generations(folder, 2), folder / ARCHIVE, QUIET)
 
@@ -155,6 +167,16 @@ def _publish_first(folder: Path) -> None:
 def _publish_third(folder: Path) -> None:
     with _store(folder) as store:
         publish_task(store, "third", folder / "images")
+
+
+def _refuse_third(folder: Path) -> None:
+    with _store(folder) as store:
+        publish_task(store, "third", folder / "images", refusal="not good enough")
+
+
+def _promote(folder: Path) -> None:
+    with _store(folder) as store:
+        store.promote()
 
 
 def _roll_back(folder: Path) -> None:
@@ -201,6 +223,8 @@ def _rebuild(folder: Path) -> None:
 SCENARIOS = {
     "publish": Scenario(_two_generations, _publish_third),
     "publish-first": Scenario(_empty, _publish_first),
+    "refuse": Scenario(_two_generations, _refuse_third, contents=contents_and_refused),
+    "promote": Scenario(_with_a_refused_one, _promote, contents=contents_and_refused),
     "rollback": Scenario(_two_generations, _roll_back),
     "collect": Scenario(_three_generations, _collect),
     "delete": Scenario(_two_generations, _delete),

@@ -19,7 +19,8 @@ def zygote():
 
 
 @pytest.mark.parametrize(
-    ("name", "step"), [("publish", 31), ("purge", 61), ("rollback", 19), ("restore", 101)]
+    ("name", "step"),
+    [("publish", 31), ("purge", 61), ("refuse", 71), ("promote", 23), ("rollback", 19), ("restore", 101)],
 )
 def test_whatever_call_kills_or_fails_a_user_finds_the_old_state_or_the_new_one(zygote, tmp_path, name, step):
     prepared, outcome = prepare(name, tmp_path / "scratch", zygote), Outcome()

@@ -26,7 +26,7 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import create_engine, make_url, text
 
-from continual_dml.errors import CorruptIndex, UnknownChoice
+from continual_dml.errors import CatalogError, CorruptIndex, UnknownChoice
 from continual_dml.ports import SilentListener
 from storage import failpoints
 from storage.failpoints import STEPS
@@ -60,6 +60,8 @@ class Machine(RuleBasedStateMachine):
         self.learned = 0
         self.tasks = {None: ()}
         self.deleted = {None: frozenset()}
+        self.lineage = {None: ()}
+        self.refused = set()
         self.head = None
         self.tags = {}
 
@@ -87,10 +89,18 @@ class Machine(RuleBasedStateMachine):
         self.learned += 1
         return f"task{self.learned}"
 
-    def went_live(self, generation, names=(), deleted=()):
+    def was_built(self, generation, names=(), deleted=()):
         self.tasks[generation] = (*self.tasks[self.head], *names)
         self.deleted[generation] = self.deleted[self.head].union(deleted)
+        self.lineage[generation] = (*self.lineage[self.head], generation)
+
+    def went_live(self, generation, names=(), deleted=()):
+        self.was_built(generation, names, deleted)
         self.head = generation
+
+    def waits(self, generation):
+        """Whether it was refused and, as far as can be told, never was live."""
+        return generation in self.refused and generation not in self.lineage[self.head]
 
     @precondition(lambda self: len(self.tasks[self.head]) < MOST_TASKS)
     @rule()
@@ -106,6 +116,38 @@ class Machine(RuleBasedStateMachine):
         generation = self.crashed(step, lambda store: publish_task(store, name, self.folder))
         if step in COMMITTED:
             self.went_live(generation, [name])
+
+    @precondition(lambda self: len(self.tasks[self.head]) < MOST_TASKS)
+    @rule(step=st.sampled_from([None, *STEPS]))
+    def refuse(self, step):
+        name = self.name()
+
+        def act(store):
+            return publish_task(store, name, self.folder, refusal="not good enough")
+
+        if step is None:
+            with self.store() as store:
+                generation = act(store).generation_id
+        else:
+            generation = self.crashed(step, act)
+        if step is None or step in COMMITTED:
+            self.was_built(generation, [name])
+            self.refused.add(generation)
+            with self.store():
+                assert generation in self.on_disk()
+
+    @rule()
+    def promote(self):
+        with self.store() as store:
+            waiting = [number for number in self.on_disk() if self.waits(number)]
+            if not waiting:
+                with pytest.raises(CatalogError, match="kept no generation back"):
+                    store.promote()
+                return
+            before, self.head = self.head, store.promote().generation_id
+            assert self.head == waiting[-1]
+            if self.lineage[self.head][-2:-1] == (before,):
+                assert before in self.on_disk(), "there is a way back"
 
     @precondition(lambda self: self.head is not None)
     @rule(data=st.data(), purge=st.booleans())
@@ -164,6 +206,10 @@ class Machine(RuleBasedStateMachine):
     def roll_back(self, data):
         with self.store() as store:
             generation = data.draw(st.sampled_from(self.on_disk()))
+            if self.waits(generation):
+                with pytest.raises(CatalogError, match=f"cdml promote {generation}"):
+                    store.rollback(generation)
+                return
             store.rollback(generation)
         self.head = generation
 
@@ -173,12 +219,13 @@ class Machine(RuleBasedStateMachine):
             with pytest.raises(UnknownChoice), self.store() as store:
                 store.rollback(number)
 
-    @precondition(lambda self: self.head is not None)
-    @rule(tag=st.sampled_from(["good", "best"]))
-    def tag(self, tag):
+    @rule(tag=st.sampled_from(["good", "best"]), data=st.data())
+    def tag(self, tag, data):
         with self.store() as store:
-            store.tag(tag, self.head)
-        self.tags[tag] = self.head
+            assume(self.on_disk())
+            chosen = data.draw(st.sampled_from(self.on_disk()))
+            store.tag(tag, chosen)
+        self.tags[tag] = chosen
 
     @precondition(lambda self: self.tags)
     @rule(data=st.data())
