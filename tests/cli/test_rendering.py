@@ -8,14 +8,16 @@ import pytest
 
 import cli.render.amounts
 import cli.render.documents
+import cli.render.gates
 import cli.shell
+from cli.render.gates import gate_line
 from cli.render.matrices import LEFT_OUT_SHOWN, left_out, matrix_table, members_table, without_positive
 from cli.render.progress import BarListener, LineListener, progress_listener
 from cli.render.tables import Table, rendered
 from continual_dml.ports import SilentListener
 
 
-@pytest.mark.parametrize("module", [cli.render.amounts, cli.render.documents, cli.shell])
+@pytest.mark.parametrize("module", [cli.render.amounts, cli.render.documents, cli.render.gates, cli.shell])
 def test_the_examples_in_the_docstrings_hold(module):
     outcome = doctest.testmod(module)
 
@@ -27,6 +29,22 @@ def test_a_plain_table_aligns_words_left_and_numbers_right():
     table = Table("Fruit", ["name", "count"], [["apple", "5"], ["fig", "12"]])
 
     assert rendered(table).splitlines() == ["Fruit", "name   count", "apple      5", "fig       12"]
+
+
+def test_the_line_of_a_gate_says_what_was_judged_and_what_became_of_it():
+    failed = {"name": "refresh_efficiency", "value": 0.2, "limit": 0.5, "passed": False, "note": "try this"}
+    unjudged = {"name": "recall", "value": None, "limit": None, "passed": True, "note": "too few"}
+    lost = {"name": "forgetting", "value": 0.1, "limit": 0.3, "passed": True, "note": None}
+    gate = {"passed": False, "refusal": "...", "checks": [lost, unjudged, failed]}
+    words = "gate: failed (forgetting 0.100, at most 0.300; refresh efficiency 0.200, at least 0.500)"
+
+    assert gate_line({"generation": 3, "gate": gate}, live=True) == f"{words}: promoted by hand"
+    assert gate_line({"generation": 3, "gate": gate}, live=False) == (
+        f"{words}: not live, `cdml promote 3` makes it so all the same; try this"
+    )
+    passed = {"passed": True, "refusal": None, "checks": [unjudged]}
+    assert gate_line({"generation": 3, "gate": passed}, live=True) == "gate: passed (nothing could be judged)"
+    assert gate_line({"generation": 3}, live=True) is None, "published by an earlier cdml"
 
 
 def test_a_table_shows_odd_names_as_they_are_written():
