@@ -52,7 +52,7 @@ class Guessing:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class Evidence:
     """What the gate looks at; None stands for what was not measured.
 
     ``before``, ``now``: Recall@1 of each earlier task, merged gallery, in the live generation and in the new
@@ -131,21 +131,21 @@ def chance_of_recall(queries: Sequence[int], gallery: Sequence[int], k: int = 1)
     return Guessing(sum(found) / len(found), len(found)) if found else None
 
 
-def judge(measured: Measured, settings: GateSettings) -> GateVerdict:
+def judge(evidence: Evidence, settings: GateSettings) -> GateVerdict:
     """Compare what was measured with the limits.
 
-    >>> good = Measured(before=[0.9], now=[0.8], queries=[50], recall=0.7, guessing=Guessing(0.25, 40))
+    >>> good = Evidence(before=[0.9], now=[0.8], queries=[50], recall=0.7, guessing=Guessing(0.25, 40))
     >>> judge(good, GateSettings()).passed
     True
-    >>> noise = Measured(recall=0.3, guessing=Guessing(0.25, 40))
+    >>> noise = Evidence(recall=0.3, guessing=Guessing(0.25, 40))
     >>> judge(noise, GateSettings()).refusal  # 0.25 and two of sqrt(0.25 * 0.75 / 40) = 0.0685
     'recall is 0.300, below 0.387'
     """
-    efficiency = measured.refresh_efficiency
+    efficiency = evidence.refresh_efficiency
     return GateVerdict(
         (
-            _forgetting(measured, settings.max_forgetting),
-            _recall(measured.recall, measured.guessing, settings.min_recall),
+            _forgetting(evidence, settings.max_forgetting),
+            _recall(evidence.recall, evidence.guessing, settings.min_recall),
             _refresh_efficiency(efficiency, settings.min_refresh_efficiency),
         )
     )
@@ -167,21 +167,21 @@ def with_gate(
         gallery: category of each gallery image of the new task (N,).
         settings: the limits.
     """
-    verdict = judge(_measured(report, parent, queries, gallery), settings)
+    verdict = judge(_evidence(report, parent, queries, gallery), settings)
     definitions = {**report["definitions"], "gate": DEFINITION}
     return {**report, "gate": verdict.document(), "definitions": definitions}
 
 
-def _measured(
+def _evidence(
     report: Mapping[str, Any],
     parent: Mapping[str, Any] | None,
     queries: Sequence[int],
     gallery: Sequence[int],
-) -> Measured:
+) -> Evidence:
     k = min(report["recall_at_k"], key=int)
     earlier = (parent or {}).get("recall_at_k", {}).get(k)
     counts = report["queries"]
-    return Measured(
+    return Evidence(
         before=earlier[-1] if earlier else (),
         now=report["recall_at_k"][k][-1][:-1],
         queries=[counts.get(str(task["id"]), {}).get("measured", 0) for task in report["tasks"][:-1]],
@@ -200,13 +200,13 @@ def _refresh_efficiency_of(report: Mapping[str, Any]) -> float | None:
     return efficiency
 
 
-def _forgetting(measured: Measured, most: float) -> GateCheck:
+def _forgetting(evidence: Evidence, most: float) -> GateCheck:
     name = "forgetting"
     if most >= 1:
         return GateCheck(name, note="switched off")
     compared = [
         (before - now, queries)
-        for before, now, queries in zip(measured.before, measured.now, measured.queries, strict=False)
+        for before, now, queries in zip(evidence.before, evidence.now, evidence.queries, strict=False)
         if before is not None and now is not None and queries >= _FEWEST_QUERIES
     ]
     if not compared:

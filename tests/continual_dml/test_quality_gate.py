@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from continual_dml.metrics.recall import retrieval_metrics
 from continual_dml.settings import GateSettings
 from continual_dml.workflows.quality_gate import (
+    Evidence,
     GateCheck,
     Guessing,
-    Measured,
     chance_of_recall,
     judge,
     with_gate,
@@ -23,8 +23,8 @@ shares = st.floats(0, 1)
 DEFAULT = GateSettings()
 
 
-def check(name: str, measured: Measured, **settings: float | None) -> GateCheck:
-    (found,) = (one for one in judge(measured, GateSettings(**settings)).checks if one.name == name)
+def check(name: str, evidence: Evidence, **settings: float | None) -> GateCheck:
+    (found,) = (one for one in judge(evidence, GateSettings(**settings)).checks if one.name == name)
     return found
 
 
@@ -43,7 +43,7 @@ def check(name: str, measured: Measured, **settings: float | None) -> GateCheck:
 def test_forgetting_is_what_publishing_would_cost_the_earlier_tasks_on_average(
     before: list[float | None], now: list[float | None], queries: list[int], value: float, limit: float
 ) -> None:
-    found = check("forgetting", Measured(before, now, queries))
+    found = check("forgetting", Evidence(before, now, queries))
     assert isclose(found.value, value)
     assert isclose(found.limit, limit)
     assert found.passed == (value <= limit)
@@ -53,10 +53,10 @@ def test_forgetting_is_what_publishing_would_cost_the_earlier_tasks_on_average(
 
 
 def test_the_limit_itself_is_allowed_and_two_queries_are_never_too_much() -> None:
-    assert check("forgetting", Measured([1.0], [1 - 0.27], [100])).passed
-    assert not check("forgetting", Measured([1.0], [1 - 0.28], [100])).passed
-    assert check("forgetting", Measured([1.0], [0.8], [10]), max_forgetting=0.0).passed
-    assert not check("forgetting", Measured([1.0], [0.7], [10]), max_forgetting=0.0).passed
+    assert check("forgetting", Evidence([1.0], [1 - 0.27], [100])).passed
+    assert not check("forgetting", Evidence([1.0], [1 - 0.28], [100])).passed
+    assert check("forgetting", Evidence([1.0], [0.8], [10]), max_forgetting=0.0).passed
+    assert not check("forgetting", Evidence([1.0], [0.7], [10]), max_forgetting=0.0).passed
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_the_limit_itself_is_allowed_and_two_queries_are_never_too_much() -> Non
 def test_the_new_tasks_queries_must_find_more_than_chance_would_or_what_is_asked_for(
     recall: float, guessing: Guessing, least: float | None, limit: float, passed: bool
 ) -> None:
-    found = check("recall", Measured(recall=recall, guessing=guessing), min_recall=least)
+    found = check("recall", Evidence(recall=recall, guessing=guessing), min_recall=least)
     assert isclose(found.limit, limit)
     assert (found.value, found.passed, found.note is None) == (recall, passed, passed)
 
@@ -94,44 +94,44 @@ def test_the_new_tasks_queries_must_find_more_than_chance_would_or_what_is_asked
 def test_refresh_efficiency_is_judged_where_it_is_asked_for_and_measured(
     value: float | None, least: float | None, passed: bool, judged: bool
 ) -> None:
-    found = check("refresh_efficiency", Measured(refresh_efficiency=value), min_refresh_efficiency=least)
+    found = check("refresh_efficiency", Evidence(refresh_efficiency=value), min_refresh_efficiency=least)
     assert (found.passed, found.value is not None) == (passed, judged)
 
 
 @pytest.mark.parametrize(
-    ("name", "measured", "settings", "note"),
+    ("name", "evidence", "settings", "note"),
     [
-        ("forgetting", Measured(), {}, "no earlier task"),
-        ("forgetting", Measured([1.0], [0.0], [7]), {}, "no earlier task was asked with 8 queries"),
-        ("forgetting", Measured([1.0], [0.0], [99]), {"max_forgetting": 1.0}, "switched off"),
-        ("recall", Measured(), {}, "no query of the new task"),
+        ("forgetting", Evidence(), {}, "no earlier task"),
+        ("forgetting", Evidence([1.0], [0.0], [7]), {}, "no earlier task was asked with 8 queries"),
+        ("forgetting", Evidence([1.0], [0.0], [99]), {"max_forgetting": 1.0}, "switched off"),
+        ("recall", Evidence(), {}, "no query of the new task"),
         (
             "recall",
-            Measured(recall=1.0, guessing=Guessing(1.0, 50)),
+            Evidence(recall=1.0, guessing=Guessing(1.0, 50)),
             {},
             "fewer than 6 queries",
         ),
-        ("recall", Measured(recall=0.0, guessing=Guessing(0.25, 7)), {}, "fewer than 6 queries"),
-        ("recall", Measured(recall=0.0, guessing=Guessing(0.5, 90)), {"min_recall": 0.0}, "switched off"),
+        ("recall", Evidence(recall=0.0, guessing=Guessing(0.25, 7)), {}, "fewer than 6 queries"),
+        ("recall", Evidence(recall=0.0, guessing=Guessing(0.5, 90)), {"min_recall": 0.0}, "switched off"),
     ],
 )
 def test_what_cannot_be_judged_is_passed_and_says_why(
-    name: str, measured: Measured, settings: dict[str, float], note: str
+    name: str, evidence: Evidence, settings: dict[str, float], note: str
 ) -> None:
-    found = check(name, measured, **settings)
+    found = check(name, evidence, **settings)
     assert (found.value, found.limit, found.passed) == (None, None, True)
     assert note in found.note
 
 
 def test_the_refusal_names_everything_that_failed_in_one_line() -> None:
-    bad = Measured([0.9], [0.1], [50], 0.2, Guessing(0.25, 40), 0.3)
+    bad = Evidence([0.9], [0.1], [50], 0.2, Guessing(0.25, 40), 0.3)
     verdict = judge(bad, GateSettings(min_refresh_efficiency=0.9))
     assert not verdict.passed
     assert verdict.refusal == (
         "forgetting is 0.800, above 0.290; recall is 0.200, below 0.387; "
         "refresh efficiency is 0.300, below 0.900"
     )
-    assert judge(Measured(), DEFAULT).refusal is None
+    assert judge(Evidence(), DEFAULT).refusal is None
 
 
 @given(
@@ -161,10 +161,10 @@ def test_a_better_recall_is_never_worse_and_guessing_right_always_is_enough(
 ) -> None:
     low, high = sorted((low, high))
     worse, better = (
-        check("recall", Measured(recall=r, guessing=Guessing(chance, queries))) for r in (low, high)
+        check("recall", Evidence(recall=r, guessing=Guessing(chance, queries))) for r in (low, high)
     )
     assert better.passed >= worse.passed
-    assert check("recall", Measured(recall=1.0, guessing=Guessing(chance, queries))).passed
+    assert check("recall", Evidence(recall=1.0, guessing=Guessing(chance, queries))).passed
     if worse.limit is not None:
         assert chance < worse.limit <= 1, "an embedding that guesses is refused, a perfect one is not"
 
@@ -174,7 +174,7 @@ def test_the_limit_comes_closer_to_chance_the_more_queries_there_are(
     chance: float, few: int, more: int
 ) -> None:
     limits = [
-        check("recall", Measured(recall=1.0, guessing=Guessing(chance, queries))).limit
+        check("recall", Evidence(recall=1.0, guessing=Guessing(chance, queries))).limit
         for queries in (few, few + more)
     ]
     if None not in limits:
@@ -191,13 +191,13 @@ def test_allowing_more_never_refuses_and_the_order_of_tasks_does_not_matter(
     rows: list[tuple[float, float, int]], most: float, more: float, order: object
 ) -> None:
     strict, lenient = sorted((most, more))
-    measured = Measured(*zip(*rows, strict=True))
-    found = check("forgetting", measured, max_forgetting=strict)
-    assert check("forgetting", measured, max_forgetting=lenient).passed >= found.passed
+    evidence = Evidence(*zip(*rows, strict=True))
+    found = check("forgetting", evidence, max_forgetting=strict)
+    assert check("forgetting", evidence, max_forgetting=lenient).passed >= found.passed
     order.shuffle(rows)
-    again = check("forgetting", Measured(*zip(*rows, strict=True)), max_forgetting=strict)
+    again = check("forgetting", Evidence(*zip(*rows, strict=True)), max_forgetting=strict)
     assert again.passed == found.passed or isclose(found.value, found.limit, abs_tol=1e-6)
-    assert check("forgetting", replace(measured, now=measured.before), max_forgetting=0.0).passed
+    assert check("forgetting", replace(evidence, now=evidence.before), max_forgetting=0.0).passed
 
 
 def labelled(

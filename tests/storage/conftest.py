@@ -126,3 +126,22 @@ def new_database(server_url: str) -> Iterator[Callable[[], str]]:
 def there(tmp_path: Path, small_settings: Settings, new_database: Callable[[], str]) -> Workspace:
     """A workspace with its catalogue and its vectors in PostgreSQL."""
     return Workspace.create(tmp_path / "there", small_settings, new_database(), index="pgvector")
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "pgvector"])
+def learned(request: pytest.FixtureRequest, tmp_path: Path) -> Workspace:
+    """A workspace of each kind that has learned one task and keeps one generation."""
+    url = None if request.param == "sqlite" else request.getfixturevalue("new_database")()
+    index = "pgvector" if request.param == "pgvector" else "flat"
+    workspace = Workspace.create(tmp_path / "workspace", SMALL, url, index=index)
+    with WorkspaceStore(workspace) as store:
+        publish_task(store, "birds", tmp_path / "images")
+    return workspace
+
+
+@pytest.fixture
+def small(workspace: Workspace, tmp_path: Path) -> Workspace:
+    """The same on SQLite alone."""
+    with WorkspaceStore(workspace) as store:
+        publish_task(store, "birds", tmp_path / "images")
+    return workspace

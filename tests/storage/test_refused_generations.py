@@ -3,78 +3,23 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import closing
 
+import numpy as np
 import pytest
 
 from continual_dml.errors import CatalogError, CorruptIndex, UnknownChoice
-from continual_dml.ports import SilentListener
-from storage.backup import back_up, restore
-from storage.catalog.engine import Database
 from storage.catalog.postgres import CHANNEL
-from storage.catalog.tables import Refusal
 from storage.generations import read_generations
 from storage.live_reader import LiveReader
 from storage.pgvector.tables import table_of
 from storage.reader import WorkspaceReader
-from storage.rebuild_catalogue import rebuild_catalogue, what_is_wrong
 from storage.store import WorkspaceStore
 from storage.summary import live_generation, read_report, read_status, read_tasks
 from storage.verification import verify
 from storage.workspace import Workspace
-from tests.storage.test_lost_catalogue import lose_catalogue, rows_of
-from tests.storage.tiny_tasks import SMALL, delete_images, publish_task
+from tests.storage.refused_tasks import QUIET, WHY, learn, live, on_disk, refuse, whole
+from tests.storage.tiny_tasks import SMALL, publish_task
 from tests.storage.vector_tables import vector_tables
-
-QUIET = SilentListener()
-WHY = "recall is 0.100, below 0.400"
-
-
-@pytest.fixture(params=["sqlite", "postgresql", "pgvector"])
-def learned(request, tmp_path):
-    """A workspace of each kind that has learned one task and keeps one generation."""
-    on_server = request.param != "sqlite"
-    url = request.getfixturevalue("new_database")() if on_server else None
-    index = "pgvector" if request.param == "pgvector" else "flat"
-    workspace = Workspace.create(tmp_path / "workspace", SMALL, url, index=index)
-    with WorkspaceStore(workspace) as store:
-        publish_task(store, "birds", tmp_path / "images")
-    return workspace
-
-
-@pytest.fixture
-def small(tmp_path):
-    """The same on SQLite alone."""
-    workspace = Workspace.create(tmp_path / "workspace", SMALL)
-    with WorkspaceStore(workspace) as store:
-        publish_task(store, "birds", tmp_path / "images")
-    return workspace
-
-
-def refuse(workspace, name="noise", folder=None):
-    with WorkspaceStore(workspace) as store:
-        return publish_task(store, name, folder or workspace.root.parent / "images", refusal=WHY)
-
-
-def learn(workspace, name):
-    with WorkspaceStore(workspace) as store:
-        return publish_task(store, name, workspace.root.parent / "images")
-
-
-def live(workspace):
-    """Number, tasks and images of what answers, checked on the way."""
-    with WorkspaceReader(workspace) as reader:
-        ids = sorted(reader.index().ids.tolist())
-        assert sorted(reader.items(ids)) == ids
-        return reader.generation.generation_id, [task.name for task in reader.tasks()], ids
-
-
-def on_disk(workspace):
-    return sorted(int(path.name) for path in workspace.generations_dir.iterdir())
-
-
-def whole(workspace):
-    return verify(workspace, deep=True, listener=QUIET).problems == []
 
 
 def test_it_is_published_as_any_other_and_the_one_before_stays_live(learned):
@@ -173,6 +118,14 @@ def test_vectors_in_the_database_go_with_its_files(there):
     assert vector_tables(there) == [table_of(4)]
 
 
+def test_the_interrupted_training_that_it_comes_from_is_not_kept_any_longer(small):
+    with WorkspaceStore(small) as store:
+        assert store.checkpoints("key").write({"weight": np.ones(2)}) is None
+        assert small.checkpoint_file.exists()
+        publish_task(store, "noise", small.root.parent / "images", refusal=WHY)
+    assert not small.checkpoint_file.exists()
+
+
 def test_a_tag_keeps_it_and_it_can_be_promoted_by_that_name(learned):
     refuse(learned)
     with WorkspaceStore(learned) as store:
@@ -267,134 +220,3 @@ def test_listeners_on_a_server_hear_of_it_when_it_goes_live(new_database, tmp_pa
             store.promote()
         heard = [note.payload for note in listener.notifies(timeout=10, stop_after=2)]
     assert heard == ["1", "3"]
-
-
-@pytest.mark.parametrize("step", ["rows-inserted", "before-commit", "committed", "collecting", "collected"])
-def test_a_crash_leaves_all_of_it_or_nothing_and_the_live_one_where_it_is(small, crash_at, step):
-    with WorkspaceStore(small) as store:
-        crash = crash_at(step)  # not before: opening collects as well
-        with pytest.raises(crash):
-            publish_task(store, "noise", small.root.parent / "images", refusal=WHY)
-    published = step in ("committed", "collecting", "collected")
-    with WorkspaceStore(small) as store:
-        assert store.warnings == []
-        assert store.refusals() == ({2: WHY} if published else {})
-    assert live(small)[0] == 1
-    assert on_disk(small) == ([1, 2] if published else [1])
-    assert whole(small)
-    assert refuse(small).generation_id == 3
-
-
-@pytest.mark.parametrize(("step", "expected"), [("before-commit", 1), ("committed", 2), ("collecting", 2)])
-def test_a_crash_while_promoting_leaves_the_one_or_the_other_live(small, crash_at, step, expected):
-    refuse(small)
-    with WorkspaceStore(small) as store:
-        crash = crash_at(step)
-        with pytest.raises(crash):
-            store.promote()
-    assert live(small)[0] == expected
-    with WorkspaceStore(small) as store:
-        assert store.warnings == []
-    assert on_disk(small) == [1, 2]
-    assert whole(small)
-
-
-def test_an_error_inside_the_commit_is_looked_up_before_anything_is_said(small, monkeypatch):
-    from storage.catalog import publish
-
-    def failing(connection, generation, *results):
-        insert(connection, generation, *results)
-        if failures:
-            raise CatalogError(failures.pop())
-
-    insert, failures = publish._insert_generation, ["the disk is full"]
-    monkeypatch.setattr(publish, "_insert_generation", failing)
-    with WorkspaceStore(small) as store:
-        with pytest.raises(CatalogError, match="the disk is full"):
-            publish_task(store, "noise", small.root.parent / "images", refusal=WHY)
-        assert store.refusals() == {}, "its rows went with it"
-        assert publish_task(store, "noise", small.root.parent / "images", refusal=WHY).generation_id == 3
-        assert store.head().generation_id == 1
-
-
-@pytest.mark.parametrize("learned", ["sqlite", "postgresql"], indirect=True)
-def test_a_backup_takes_it_along(learned, tmp_path):
-    refuse(learned)
-    back_up(learned, tmp_path / "backup.tar", QUIET)
-
-    again = restore(tmp_path / "backup.tar", tmp_path / "again", None, QUIET)
-
-    assert read_generations(again) == read_generations(learned)
-    assert live(again) == live(learned)
-    assert whole(again)
-    with WorkspaceStore(again) as store:
-        assert store.promote().generation_id == 2
-
-
-def test_a_lost_catalogue_comes_back_and_does_not_make_it_live(small):
-    refuse(small)
-    before, log = rows_of(small), read_generations(small)
-    lose_catalogue(small)
-    assert what_is_wrong(small) == "missing"
-
-    assert rebuild_catalogue(small).generation_id == 1
-
-    assert rows_of(small) == before
-    assert read_generations(small) == log
-    assert whole(small)
-    with WorkspaceStore(small) as store:
-        store.promote()
-    lose_catalogue(small)
-    assert rebuild_catalogue(small).generation_id == 1, "who promoted it told the catalogue alone"
-    with WorkspaceStore(small) as store:
-        store.promote()
-    learn(small, "cars")
-    before = rows_of(small)
-    lose_catalogue(small)
-    assert rebuild_catalogue(small).generation_id == 3, "nothing has refused what was built on it"
-    assert rows_of(small) == before
-
-
-def test_a_catalogue_that_can_still_tell_keeps_it_live(small):
-    refuse(small)
-    with WorkspaceStore(small) as store:
-        store.promote()
-    with closing(Database(small.database_url, read_only=False)) as database, database.transaction() as one:
-        one.exec_driver_sql("UPDATE item SET category_id = 1 WHERE item_id = 6")
-    assert what_is_wrong(small) == "wrong"
-    assert rebuild_catalogue(small).generation_id == 2
-    assert whole(small)
-
-
-def test_where_nothing_else_is_whole_nothing_goes_live_until_somebody_says_so(small):
-    refuse(small)
-    lose_catalogue(small)
-    (small.generation_dir(1) / "MANIFEST.json").write_bytes(b"{}")
-
-    assert rebuild_catalogue(small) is None
-
-    with WorkspaceStore(small) as store:
-        assert store.head() is None
-        assert store.promote().generation_id == 2
-    assert live(small)[:2] == (2, ["birds", "noise"])
-
-
-def test_a_refusal_that_is_lost_in_the_catalogue_is_noticed(small):
-    refuse(small)
-    with closing(Database(small.database_url, read_only=False)) as database, database.transaction() as one:
-        one.execute(Refusal.__table__.delete())
-    assert what_is_wrong(small) == "wrong"
-    rebuild_catalogue(small)
-    assert [one.refused for one in read_generations(small)] == [None, WHY]
-
-
-def test_nothing_of_a_purged_image_stays_in_it(learned):
-    refuse(learned)
-    with WorkspaceStore(learned) as store:
-        item = store.items([2])[2]
-        delete_images(store, [2], purge=True)
-        assert not store.held([2])
-    assert on_disk(learned) == [3]
-    for path in learned.generations_dir.rglob("*"):
-        assert path.is_dir() or item.content_hash.encode() not in path.read_bytes()
-    assert whole(learned)
