@@ -33,15 +33,11 @@ def virtual_embeddings(
 
     Source: Online Deep Metric Learning via Mutual Distillation (arXiv 2203.05201), virtual features.
 
-    >>> one_class = ClassStatistics(
-    ...     class_ids=np.array([7]),
-    ...     counts=np.array([20]),
-    ...     tasks=np.array([0]),
-    ...     means=np.zeros((1, 2)),
-    ...     scatter=np.eye(2),
-    ...     output_means=np.array([[1.0, 1.0]]),
-    ...     birth_outputs=np.array([[0.0, 1.0]]),  # the class has moved by (1, 0) since
-    ... )
+    >>> from dataclasses import replace
+    >>> from continual_dml.memory.class_statistics import measure_classes
+    >>> images = np.ones((20, 2), dtype=np.float32)  # all of one class, with mean output (1, 1)
+    >>> measured = measure_classes(images, images, np.full(20, 7), task=0)
+    >>> one_class = replace(measured, birth_outputs=np.array([[0.0, 1.0]]))  # it has moved by (1, 0) since
     >>> virtual_embeddings(np.array([[4.0, 4.0]]), one_class, task=0).round(3).tolist()  # (3, 4) / 5
     [[0.6000000238418579, 0.800000011920929]]
     """

@@ -11,6 +11,7 @@ from continual_dml.settings.self_distillation import (
     SelfDistillationSettings,
 )
 from continual_dml.settings.training import (
+    CLASS_RANK,
     DEVICES,
     HEADS,
     LOSSES,
@@ -26,6 +27,7 @@ from continual_dml.settings.training import (
 from continual_dml.settings.whole import Settings
 
 __all__ = [
+    "CLASS_RANK",
     "COHORT_PENALTIES",
     "COHORT_RELATIONS",
     "DEVICES",

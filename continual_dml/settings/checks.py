@@ -17,3 +17,10 @@ def between(what: str, value: float, low: float, high: float) -> None:
     """Raise SettingsError unless ``value`` is finite and lies between ``low`` and ``high``."""
     if not (math.isfinite(value) and low <= value <= high):
         raise SettingsError(f"{what} is {value:g}; it must lie between {low:g} and {high:g}")
+
+
+def whole(what: str, value: float, low: int, high: int) -> None:
+    """Raise SettingsError unless ``value`` is a whole number between ``low`` and ``high``."""
+    between(what, value, low, high)
+    if not isinstance(value, int):
+        raise SettingsError(f"{what} is {value:g}; it must be a whole number")

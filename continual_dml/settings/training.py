@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from continual_dml.errors import SettingsError
-from continual_dml.settings.checks import between, choice
+from continual_dml.settings.checks import between, choice, whole
 from continual_dml.settings.cohort import CohortSettings
 from continual_dml.settings.objective import ObjectiveWeights
 from continual_dml.settings.self_distillation import SelfDistillationSettings
@@ -46,6 +46,7 @@ PRETRAINED_RATE = 1e-4
 SCRATCH_RATE = 2e-3
 PRETRAINED_SHARE = 0.0
 SCRATCH_SHARE = 0.5
+CLASS_RANK = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class TrainingSettings:
     pretrained network and 0.5 for one from scratch, which has more to learn. ``learning_rate`` is the
     backbone's; None takes 0.0001 for a pretrained and 0.002 for a random one. ``drift_strength`` and
     ``output_drift_strength`` hold drift maps back towards the identity; None chooses on held-out categories.
+    ``class_rank`` is how many directions of a class's own covariance are kept at most; 0 keeps none.
     """
 
     method: str = "mutual-distillation"
@@ -79,6 +81,7 @@ class TrainingSettings:
     head_shrinkage: float = 0.5
     drift_strength: float | None = None
     output_drift_strength: float | None = None
+    class_rank: int = CLASS_RANK
     precision: str = "auto"
     device: str = "auto"
     seed: int = 0
@@ -107,6 +110,7 @@ class TrainingSettings:
             strength = getattr(self, name)
             if strength is not None:
                 between(name.replace("_", "-"), strength, 1e-9, 1e9)
+        whole("class-rank", self.class_rank, 0, 256)
         between("smallest-crop", self.smallest_crop, 0.05, 1.0)
         if self.smallest_share is not None:
             between("smallest-share", self.smallest_share, 0.0, 1.0)

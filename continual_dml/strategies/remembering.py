@@ -27,7 +27,7 @@ def first_memory(
     weights: Arrays, seen: Extracted, labels: NDArray[np.int64], settings: Settings
 ) -> MemberState:
     """Return what a network keeps of its first task: ``seen`` of the images with ``labels`` (N,)."""
-    statistics = measure_classes(seen.features, seen.outputs, labels, task=0)
+    statistics = measure_classes(seen.features, seen.outputs, labels, 0, settings.training.class_rank)
     return _memory(weights, statistics, DriftMaps({}), settings)
 
 
@@ -63,8 +63,9 @@ def next_memory(
         training.drift_strength,
     )
     outputs = _drift(before.outputs, after.outputs, labels, training.output_drift_strength)
-    new = measure_classes(after.features, after.outputs, labels, task)
-    statistics = memory.statistics.moved(step.map, within, outputs.map).merged(new)
+    new = measure_classes(after.features, after.outputs, labels, task, training.class_rank)
+    moved = memory.statistics.moved(step.map, within, outputs.map)
+    statistics = moved.merged(new, training.class_rank)
     return _memory(weights, statistics, memory.drift.advanced(step, generation), settings), choice
 
 
@@ -78,10 +79,13 @@ def unmoved_memory(
         seen: the task's images as it sees them.
         labels: (N,) of these images.
         task: index of the task, from 0.
-        settings: strength of the head.
+        settings: strength of the head, rank of a class's covariance.
     """
-    new = measure_classes(seen.features, seen.outputs, labels, task)
-    return _memory(memory.weights, memory.statistics.merged(new), memory.drift, settings)
+    rank = settings.training.class_rank
+    statistics = memory.statistics.merged(
+        measure_classes(seen.features, seen.outputs, labels, task, rank), rank
+    )
+    return _memory(memory.weights, statistics, memory.drift, settings)
 
 
 def teachers_from(memory: MemberState, before: Extracted, recipe: Recipe, tasks_learned: int) -> Teachers:

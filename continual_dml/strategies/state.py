@@ -177,12 +177,12 @@ def stored_head(models: Sequence[Arrays], heads: Sequence[Arrays], settings: Set
 
 def _member(groups: Mapping[str, Arrays], number: int) -> MemberState:
     head = groups[group_name("head", number)]
-    statistics = dict(groups[group_name("statistics", number)])
-    statistics.pop("tasks_learned", None)
+    statistics = groups[group_name("statistics", number)]
+    tasks_learned = int(groups["statistics"]["tasks_learned"][0])
     return MemberState(
         groups[group_name("model", number)],
         DiscriminantHead(head["projection"], head["centre"]),
-        ClassStatistics(**statistics),
+        ClassStatistics.from_arrays(statistics, tasks_learned),
         DriftMaps(_steps(groups, number)),
     )
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from continual_dml.memory.class_statistics import ClassStatistics, measure_classes
 from continual_dml.memory.drift import AffineMap, DriftFit, fit_drift
+from continual_dml.memory.statistics_layout import PER_CLASS, PER_DIRECTION
 
 
 def measured(
@@ -86,8 +87,52 @@ def test_means_and_the_spread_within_classes_are_carried_by_maps_of_their_own() 
     assert moved.scatter.tolist() == [[36.0, 0.0], [0.0, 0.0]], "9 times the 4 that it was"
 
 
-def test_the_bytes_kept_grow_with_classes_and_never_with_images() -> None:
-    few, *_ = measured(7, [0, 1] * 3, task=0)
+def test_the_bytes_kept_grow_with_classes_and_not_with_images_beyond_the_rank() -> None:
+    few, *_ = measured(7, [0, 1] * 4, task=0)
     many, *_ = measured(8, [0, 1] * 300, task=0)
     size = lambda s: sum(a.nbytes for a in s.to_arrays().values())  # noqa: E731
-    assert size(few) == size(many)
+    assert size(few) == size(many), "three directions are all that three dimensions have"
+
+
+def test_the_age_of_a_class_counts_the_maps_that_have_moved_it_since_it_was_measured() -> None:
+    shift = AffineMap(np.eye(3), np.ones(3))
+    still = AffineMap(
+        np.eye(3) + 1e-13, np.full(3, 1e-13)
+    )  # of a network that was not trained, with rounding
+    outputs = AffineMap.identity(2)
+    statistics, *_ = measured(9, [0, 0, 1, 1], task=0)
+    for number, drift in enumerate((shift, still, shift), 1):
+        new, *_ = measured(9 + number, [number + 1, number + 1, *([1] if number == 3 else [])], task=number)
+        statistics = statistics.moved(drift, DriftFit(drift, np.zeros((3, 3))), outputs).merged(new)
+    assert statistics.class_ids.tolist() == [0, 1, 2, 3, 4]
+    assert statistics.tasks.tolist() == [0, 0, 1, 2, 3]
+    assert statistics.measured.tolist() == [0, 3, 1, 2, 3], "the second class had an image in the last task"
+    assert statistics.moves.tolist() == [2, 0, 1, 1, 0]
+
+
+def test_every_stored_array_is_said_to_be_of_a_class_of_a_direction_or_of_all() -> None:
+    arrays = measured(19, [0, 0, 0, 1], task=0)[0].to_arrays()
+    assert arrays.keys() == {*PER_CLASS, *PER_DIRECTION, "scatter"}
+    assert {len(arrays[name]) for name in PER_CLASS} == {2}
+    assert {len(arrays[name]) for name in PER_DIRECTION} == {2}, "three images differ in two directions"
+
+
+def test_what_is_stored_comes_back() -> None:
+    statistics, *_ = measured(20, [0, 0, 0, 1, 2, 2], task=3)
+    again = ClassStatistics.from_arrays(statistics.to_arrays(), tasks_learned=4)
+    arrays = again.to_arrays()
+    for name, array in statistics.to_arrays().items():
+        assert np.array_equal(arrays[name], array), name
+
+
+def test_a_file_of_an_earlier_version_gives_classes_the_shared_covariance_and_their_birth_as_age() -> None:
+    statistics, *_ = measured(21, [0, 0, 0, 1, 2, 2], task=0)
+    stored = statistics.merged(measured(22, [5, 5], task=2)[0]).to_arrays()
+    new = ("measured", "moves", "factor_directions", "factor_lengths", "factor_ranks", "factor_rests")
+    old = ClassStatistics.from_arrays({k: v for k, v in stored.items() if k not in new}, tasks_learned=4)
+    assert old.factors.ranks.tolist() == [0, 0, 0, 0]
+    assert np.allclose(old.factors.totals.sum(), np.trace(old.scatter)), "each image weighs the same"
+    assert old.factors.totals[1] == 0, "one image says nothing of a spread"
+    assert (old.measured.tolist(), old.moves.tolist()) == ([0, 0, 0, 2], [3, 3, 3, 1])
+    later = old.merged(measured(23, [1, 1, 1], task=4)[0])
+    assert later.factors.ranks.tolist() == [0, 3, 0, 0], "its own directions, and the gap between its means"

@@ -149,7 +149,9 @@ def test_what_the_learner_keeps_grows_by_statistics_and_drift_maps_only(
         ingest(task_folder(first, pictures=8 + first), refresh)  # more images per task must not matter
         sizes.append(state_sizes(workspace))
     features, outputs = 576, 8
-    per_class, per_map = 8 * (3 + features + 2 * outputs), 4 * (features * features + features)
+    directions = 8 * (4 + 2 * features)  # no more than eight, however many images
+    per_class = 8 * (7 + features + 2 * outputs) + directions
+    per_map = 4 * (features * features + features)
     doubt = 8 * 3 + 4 * (features + MOST_DIRECTIONS * (2 * features + 1))  # at most
     for before, after in pairwise(sizes):
         assert after["model"] == before["model"]

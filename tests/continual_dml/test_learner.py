@@ -88,7 +88,10 @@ def test_what_is_kept_grows_by_statistics_and_drift_maps_only() -> None:
     assert sizes[0]["drift"] == 0
     for task in (1, 2):
         assert one_map < sizes[task]["drift"] - sizes[task - 1]["drift"] <= one_map + doubt
-    per_class = 8 * (3 + 576 + 2 * 8)
+    per_direction = 4 + 2 * 576
+    per_class = (
+        8 * (5 + 576 + 2 * 8) + 16 + 5 * per_direction
+    )  # of six images, which differ in five directions
     assert sizes[1]["statistics"] - sizes[0]["statistics"] == 4 * per_class
     assert sizes[2]["statistics"] - sizes[1]["statistics"] == 4 * per_class
 

@@ -1,25 +1,20 @@
 """Virtual features: taking back the drift of the classes that a new image resembles."""
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from continual_dml.memory.class_statistics import ClassStatistics
+from continual_dml.memory.class_statistics import ClassStatistics, measure_classes
 from continual_dml.memory.drift import AffineMap, DriftFit
 from continual_dml.memory.virtual_features import virtual_embeddings
 
 
 def statistics(now: list[list[float]], birth: list[list[float]], tasks: list[int]) -> ClassStatistics:
-    count = len(now)
-    return ClassStatistics(
-        class_ids=np.arange(count),
-        counts=np.ones(count, dtype=np.int64),
-        tasks=np.array(tasks),
-        means=np.zeros((count, 2)),
-        scatter=np.eye(2),
-        output_means=np.array(now),
-        birth_outputs=np.array(birth),
-    )
+    outputs = np.array(now, dtype=np.float32)
+    measured = measure_classes(np.zeros_like(outputs), outputs, np.arange(len(now)), task=0)
+    return replace(measured, tasks=np.array(tasks), output_means=np.array(now), birth_outputs=np.array(birth))
 
 
 def test_without_drift_the_old_model_says_what_the_new_one_says() -> None:
