@@ -21,6 +21,7 @@ from cli.commands.refresh import refresh
 from cli.commands.report import report
 from cli.commands.restore import restore
 from cli.commands.rollback import rollback
+from cli.commands.statistics import statistics
 from cli.commands.status import status
 from cli.commands.tag import tag
 from cli.commands.tasks import tasks
@@ -71,6 +72,7 @@ app.command("query")(query)
 app.command("report")(report)
 app.command("tasks")(tasks)
 app.command("status")(status)
+app.command("statistics")(statistics)
 app.command("generations")(generations)
 app.command("rollback")(rollback)
 app.command("promote")(promote)

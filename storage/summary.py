@@ -105,7 +105,7 @@ def read_status(workspace: Workspace) -> StatusSummary:
             bytes_on_disk=size,
         )
 
-    return _with_live(workspace, read) or StatusSummary(None, bytes_on_disk=size)
+    return with_live(workspace, read) or StatusSummary(None, bytes_on_disk=size)
 
 
 def read_tasks(workspace: Workspace) -> list[TaskSummary]:
@@ -138,7 +138,7 @@ def read_report(workspace: Workspace, wanted: str | None = None) -> dict[str, An
             raise CorruptIndex(f"{path} is no report: {ADVICE}")
         return document
 
-    report = _with_live(workspace, read) if wanted is None else _with_kept(workspace, wanted, read)
+    report = with_live(workspace, read) if wanted is None else _with_kept(workspace, wanted, read)
     if report is None:
         raise CatalogError(f"{workspace.root} holds no task yet: run `cdml ingest-task FOLDER`")
     return report
@@ -151,7 +151,7 @@ def live_generation(workspace: Workspace) -> int | None:
     return None if live is None else live.generation_id
 
 
-def _with_live(
+def with_live(
     workspace: Workspace, read: Callable[[RunStatement, Generation, Manifest], _Answer]
 ) -> _Answer | None:
     """Read rows of one moment and files of the live generation; again where a writer removed the files."""

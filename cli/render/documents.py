@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from continual_dml.workflows.refresh_items import RefreshResult
     from storage.durable import FileEntry
     from storage.generations import GenerationEntry
+    from storage.kept_statistics import CategoryStatistics, KeptStatistics
     from storage.summary import StatusSummary
     from storage.verification import Verification
     from storage.workspace import Workspace
@@ -243,6 +244,32 @@ def status_document(summary: StatusSummary) -> dict[str, Any]:
         "deleted": asdict(summary.deleted),
         "index": None if summary.index is None else asdict(summary.index),
         "bytes_on_disk": summary.bytes_on_disk,
+    }
+
+
+def statistics_document(found: KeptStatistics, listed: Sequence[CategoryStatistics]) -> dict[str, Any]:
+    """Return the ``listed`` categories and the sizes of all; ``generation`` is None before the first task."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "generation": None if found.generation is None else found.generation.generation_id,
+        "categories": [asdict(one) for one in listed],
+        "totals": statistics_totals(found),
+        "files": [asdict(one) for one in found.files],
+    }
+
+
+def statistics_totals(found: KeptStatistics) -> dict[str, Any]:
+    """Return how many categories, images and bytes there are, and the bytes of one category."""
+    sizes = sorted(one.size_bytes for one in found.categories)
+    return {
+        "categories": len(sizes),
+        "images": sum(one.images for one in found.categories),
+        "bytes": sum(one.size_bytes for one in found.files),
+        "shared_bytes": sum(one.shared_bytes for one in found.files),
+        "category_bytes": {
+            "median": sizes[len(sizes) // 2] if sizes else 0,
+            "most": sizes[-1] if sizes else 0,
+        },
     }
 
 

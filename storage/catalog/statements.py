@@ -46,6 +46,10 @@ _PARTS = """
 SELECT birth_generation_id, state, items FROM gallery_part
 WHERE generation_id = :generation ORDER BY birth_generation_id, state
 """
+_CATEGORIES = """
+SELECT c.category_id, c.name FROM category c
+JOIN ancestor a ON a.ancestor_id = c.generation_id AND a.generation_id = :generation
+"""
 _CATEGORY_COUNT = """
 SELECT COUNT(*) FROM category c
 JOIN ancestor a ON a.ancestor_id = c.generation_id AND a.generation_id = :generation
@@ -109,6 +113,11 @@ def read_parts(run: RunStatement, generation_id: int) -> list[PartCount]:
     """Return how many gallery vectors of which birth generation are in which state."""
     rows = run(_PARTS, {"generation": generation_id})
     return [PartCount(birth, VectorState(state), items) for birth, state, items in rows]
+
+
+def read_categories(run: RunStatement, generation_id: int) -> dict[int, str]:
+    """Return the names of the categories that ``generation_id`` sees, by id."""
+    return {int(number): name for number, name in run(_CATEGORIES, {"generation": generation_id})}
 
 
 def count_categories(run: RunStatement, generation_id: int) -> int:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from continual_dml.ports import VectorIndex
 from continual_dml.records import Neighbours
-from storage.tensor_files import Content
+from storage.tensor_headers import Content
 
 
 class StoredIndex(ABC):

@@ -13,7 +13,8 @@ from continual_dml.records import Neighbours
 from storage.index.checks import check_vectors
 from storage.index.exact_order import best_first
 from storage.index.stored import FileIndex
-from storage.tensor_files import Content, view_tensors
+from storage.tensor_files import view_tensors
+from storage.tensor_headers import Content
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -19,7 +19,7 @@ from storage.index.stored import StoredIndex
 from storage.json_files import render_json
 from storage.pgvector import nearest, tables
 from storage.pgvector.nearest import Found
-from storage.tensor_files import Content
+from storage.tensor_headers import Content
 from storage.verified_files import ADVICE
 
 FILE_NAME = "index.pgvector.json"

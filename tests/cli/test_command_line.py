@@ -16,6 +16,7 @@ from continual_dml import __version__
 ROOT = Path(cli.__file__).parent.parent
 COMMANDS = ["init", "ingest-task", "refresh", "query", "report", "tasks", "status"]
 COMMANDS += [
+    "statistics",
     "generations",
     "rollback",
     "promote",

@@ -40,7 +40,7 @@ def test_the_list_of_streams_is_there_without_torch(process):
     assert not {"torch", "torchvision", "avalanche", "faiss", "matplotlib", "sqlalchemy"} & run.modules
 
 
-@pytest.mark.parametrize("command", ["status", "tasks", "report", "generations"])
+@pytest.mark.parametrize("command", ["status", "tasks", "report", "generations", "statistics"])
 @pytest.mark.parametrize("as_json", [True, False])
 def test_reading_commands_import_nothing_heavy(process, learned, command, as_json):
     run = process(command, "-w", learned, *(["--json"] if as_json else []))
