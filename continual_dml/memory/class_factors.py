@@ -13,9 +13,9 @@ from continual_dml.memory.decompositions import leading_rows
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
-OfOneClass = tuple[NDArray[np.floating], float]
 SMALLEST_SHARE = 1e-6
 """A direction shorter than this share of the class's longest is rounding."""
+BLOCK_ROWS = 8192
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,31 +47,27 @@ class ClassFactors:
     @classmethod
     def of(cls, rows: NDArray[np.floating], ranks: Ints, rests: Floats) -> ClassFactors:
         """Return the factors with L_c of all classes as ``rows`` (sum of ranks, F)."""
-        wide = np.asarray(rows, dtype=np.float32)
-        lengths = np.linalg.norm(wide, axis=1)
-        directions = (wide / _or_one(lengths)[:, None]).astype(np.float16)
-        rounded = np.linalg.norm(directions.astype(np.float32), axis=1)  # so that no variance is lost
-        return cls(directions, lengths / _or_one(rounded), ranks, rests)
+        return cls(*_rounded(rows), ranks, rests)
 
     @classmethod
     def without_directions(cls, rests: Floats, dimension: int) -> ClassFactors:
         """Return factors of rank 0 for classes with ``rests`` (C,) and features of ``dimension`` F."""
         return cls.of(np.empty((0, dimension)), np.zeros(len(rests), dtype=np.int64), rests)
 
-    @property
-    def rows(self) -> NDArray[np.float32]:
-        """L of all classes, one after another (sum of ranks, F)."""
-        return self.directions.astype(np.float32) * self.lengths[:, None]
+    def rows(self, places: slice | Ints) -> NDArray[np.float32]:
+        """Return rows of L of all classes, those at ``places`` (any shape, or a slice)."""
+        return self.directions[places].astype(np.float32) * self.lengths[places][..., None]
 
-    def by_class(self) -> list[NDArray[np.float32]]:
-        """Return L_c (rank, F) of each class."""
-        return np.split(self.rows, np.cumsum(self.ranks)[:-1]) if len(self.ranks) else []
+    def of_class(self, position: int) -> NDArray[np.float32]:
+        """Return L_c (rank, F) of the class at ``position``."""
+        end = int(self.ranks[: position + 1].sum())
+        return self.rows(slice(end - int(self.ranks[position]), end))
 
     @property
     def totals(self) -> Floats:
         """Sum of squares (C,) of each class about its mean, in all directions together."""
-        squares = np.square(np.linalg.norm(self.rows, axis=1).astype(np.float64))
         owners = np.repeat(np.arange(len(self.ranks)), self.ranks)
+        squares = np.concatenate([_squares(self.rows(block)) for block in self._blocks()])
         return self.rests + np.bincount(owners, weights=squares, minlength=len(self.ranks))
 
     def moved(self, matrix: Floats, total: float, added: Floats) -> ClassFactors:
@@ -85,11 +81,17 @@ class ClassFactors:
             total: tr(A S A').
             added: (C,) sum of squares that the map leaves unexplained, not negative.
         """
-        rows = self.rows @ matrix.T.astype(np.float32)
+        turned = matrix.T.astype(np.float32)
+        moved, shown = [], 0.0
+        for block in self._blocks():
+            rows = self.rows(block) @ turned
+            shown += float(_squares(rows).sum())
+            moved.append(_rounded(rows))
         hidden = float(self.rests.sum())
-        carried = max(total - float(np.einsum("rf,rf->", rows, rows, dtype=np.float64)), 0.0)
-        stretch = carried / hidden if hidden > 0.0 else 1.0
-        return ClassFactors.of(rows, self.ranks, stretch * self.rests + added)
+        stretch = max(total - shown, 0.0) / hidden if hidden > 0.0 else 1.0
+        directions, lengths = zip(*moved, strict=True)
+        rests = stretch * self.rests + added
+        return ClassFactors(np.concatenate(directions), np.concatenate(lengths), self.ranks, rests)
 
     def merged(
         self, other: ClassFactors, gaps: Mapping[int, tuple[int, Floats]], fresh: Sequence[int], rank: int
@@ -107,18 +109,26 @@ class ClassFactors:
             fresh: positions in ``other`` of the classes that are not here.
             rank: most directions of a class.
         """
+        most = min(rank, self.directions.shape[1])
         here, there = self._classes(), other._classes()
         for mine, (theirs, gap) in gaps.items():
-            (rows, rest), (further_rows, further_rest) = here[mine], there[theirs]
-            here[mine] = np.concatenate([rows, further_rows, gap[None]]), rest + further_rest
-        dimension = self.directions.shape[1]
-        most = min(rank, dimension)
+            first, second = here[mine], there[theirs]
+            rows = np.concatenate([first.rows, second.rows, gap[None]])
+            here[mine] = _cut(rows, first.rest + second.rest, most)
         both = [*here, *(there[position] for position in fresh)]
-        return _gathered([_cut(rows, rest, most) if len(rows) > most else (rows, rest)
-                          for rows, rest in both], dimension)  # fmt: skip
+        return _gathered([_cut(one.rows, one.rest, most) if len(one.lengths) > most else one for one in both])
 
-    def _classes(self) -> list[OfOneClass]:
-        return list(zip(self.by_class(), self.rests.tolist(), strict=True))
+    def _blocks(self) -> list[slice]:
+        """Return slices of a few thousand rows each, at least one."""
+        starts = range(0, max(len(self.directions), 1), BLOCK_ROWS)
+        return [slice(start, start + BLOCK_ROWS) for start in starts]
+
+    def _classes(self) -> list[_OneClass]:
+        if not len(self.ranks):
+            return []
+        ends = np.cumsum(self.ranks)[:-1]
+        parts = (np.split(self.directions, ends), np.split(self.lengths, ends), self.rests.tolist())
+        return [_OneClass(*one) for one in zip(*parts, strict=True)]
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return the fields as named arrays, for storage."""
@@ -144,8 +154,7 @@ def measured_factors(centred: Floats, counts: Ints, rank: int) -> ClassFactors:
         counts: (C,) images of each class; a class of n has at most n - 1 directions.
         rank: most directions of a class.
     """
-    classes = np.split(centred, np.cumsum(counts)[:-1])
-    return _gathered([_cut(rows, 0.0, rank) for rows in classes], centred.shape[1])
+    return _gathered([_cut(rows, 0.0, rank) for rows in np.split(centred, np.cumsum(counts)[:-1])])
 
 
 def compressed(rows: NDArray[np.floating], rank: int) -> tuple[Floats, float]:
@@ -163,20 +172,47 @@ def compressed(rows: NDArray[np.floating], rank: int) -> tuple[Floats, float]:
     return kept[real], max(left_out, 0.0)
 
 
-def _cut(rows: NDArray[np.floating], rest: float, rank: int) -> OfOneClass:
+@dataclass(frozen=True, slots=True, eq=False)
+class _OneClass:
+    """Directions (rank, F), lengths (rank,) and rest of one class."""
+
+    directions: NDArray[np.float16]
+    lengths: NDArray[np.float32]
+    rest: float
+
+    @property
+    def rows(self) -> NDArray[np.float32]:
+        return self.directions.astype(np.float32) * self.lengths[:, None]
+
+
+def _cut(rows: NDArray[np.floating], rest: float, rank: int) -> _OneClass:
     kept, left_out = compressed(rows, rank)
-    return kept, rest + left_out
+    return _OneClass(*_rounded(kept), rest + left_out)
 
 
-def _gathered(classes: Sequence[OfOneClass], dimension: int) -> ClassFactors:
-    rows = [np.empty((0, dimension)), *(own for own, _ in classes)]
-    return ClassFactors.of(
-        np.concatenate(rows, dtype=np.float32),
-        np.array([len(own) for own, _ in classes], dtype=np.int64),
-        np.array([rest for _, rest in classes], dtype=np.float64),
+def _gathered(classes: Sequence[_OneClass]) -> ClassFactors:
+    return ClassFactors(
+        np.concatenate([one.directions for one in classes]),
+        np.concatenate([one.lengths for one in classes]),
+        np.array([len(one.lengths) for one in classes], dtype=np.int64),
+        np.array([one.rest for one in classes], dtype=np.float64),
     )
+
+
+def _rounded(rows: NDArray[np.floating]) -> tuple[NDArray[np.float16], NDArray[np.float32]]:
+    """Return directions (n, F) in half precision and lengths (n,) whose products are nearest to ``rows``."""
+    wide = np.asarray(rows, dtype=np.float32)
+    lengths = np.linalg.norm(wide, axis=1)
+    directions = (wide / _or_one(lengths)[:, None]).astype(np.float16)
+    left = np.linalg.norm(directions.astype(np.float32), axis=1)  # no variance is lost by rounding
+    return directions, lengths / _or_one(left)
 
 
 def _or_one(lengths: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return ``lengths`` with 1 in the place of 0, to divide by."""
     return np.where(lengths > 0, lengths, np.float32(1))
+
+
+def _squares(rows: NDArray[np.float32]) -> Floats:
+    """Return the sum of squares (n,) of each row, added up in double precision."""
+    return np.asarray(np.einsum("rf,rf->r", rows, rows, dtype=np.float64))

@@ -160,7 +160,7 @@ class ClassGaussians:
         if not len(found):
             raise UnknownChoice("category id", str(class_id), map(str, self.class_ids.tolist()))
         position = int(found[0])
-        rows = self.factors.by_class()[position] / np.sqrt(self.weights[position])
+        rows = self.factors.of_class(position) / np.sqrt(self.weights[position])
         around = self.shared.coloured(random.standard_normal((count, self.means.shape[1])))
         own = random.standard_normal((count, len(rows))) @ rows
         drawn: Floats = self.means[position] + np.sqrt(self.scales[position]) * around + own
@@ -221,9 +221,8 @@ def _reduced(
     Classes of one rank are computed together: K = chol(s I + B B')^-1 B, and det(s I + B'B) =
     s^(F - r) det(s I + B B').
     """
-    rows = factors.rows
-    dimension = rows.shape[1]
-    reducers = np.empty_like(rows)
+    dimension = factors.directions.shape[1]
+    reducers = np.empty(factors.directions.shape, dtype=np.float32)
     log_determinants = shared.log_determinant + dimension * np.log(scales)
     firsts = np.cumsum(factors.ranks) - factors.ranks
     for rank in np.unique(factors.ranks[factors.ranks > 0]):
@@ -232,7 +231,7 @@ def _reduced(
         for start in range(0, len(alike), step):
             some = alike[start : start + step]
             places = firsts[some][:, None] + np.arange(rank)
-            own = shared.whitened_directions(rows[places]) / np.sqrt(weights[some])[:, None, None]
+            own = shared.whitened_directions(factors.rows(places)) / np.sqrt(weights[some])[:, None, None]
             inner = own @ own.transpose(0, 2, 1) + scales[some][:, None, None] * np.eye(rank)
             lower = np.linalg.cholesky(inner)
             reducers[places] = np.linalg.solve(lower, own)

@@ -101,7 +101,7 @@ def estimate_ingest(
     images = len(plan.gallery_rows) * looks + len(plan.query_rows) + again + reread
     seconds = steps * seconds_per_step + images * seconds_per_image
     seconds += (again + reread) * known.read_seconds_per_image
-    disk = _disk_bytes(plan, embedders, known, again)
+    disk = _disk_bytes(plan, embedders, known, again, settings.training.class_rank)
     return IngestEstimate(steps, seconds_per_step, images, seconds_per_image, seconds, disk)
 
 
@@ -170,7 +170,9 @@ def _seconds_per_step(
     return (clock.ends[-1] - clock.ends[WARM_UP_STEPS - 1]) / MEASURED_STEPS
 
 
-def _disk_bytes(plan: TaskPlan, embedders: Sequence[Embedder], known: KnownItems, again: int) -> int:
+def _disk_bytes(
+    plan: TaskPlan, embedders: Sequence[Embedder], known: KnownItems, again: int, rank: int
+) -> int:
     items = len(plan.gallery_rows) + known.gallery
     categories = known.categories + len(plan.new_categories)
     total = 2 * 8 * items  # ids, in the part and in the index
@@ -180,7 +182,8 @@ def _disk_bytes(plan: TaskPlan, embedders: Sequence[Embedder], known: KnownItems
             2 * features + 2 * 4 * dim
         )  # half-precision feature, vector and its copy in the index
         total += sum(array.nbytes for array in embedder_state(embedder).values())
-        total += 8 * (categories * (features + 2 * dim + 3) + features * features)  # statistics
+        total += 8 * (categories * (features + 2 * dim + 7) + features * features)  # statistics
+        total += max(0, min(items - categories, rank * categories)) * (2 * features + 4)  # directions of each
         total += 8 * features * (dim + 1)  # head
         total += 4 * known.tasks * features * (features + 2 + 2 * MOST_DIRECTIONS)  # drift maps, doubt
         total += 2 * features * (again + len(plan.query_rows))  # queries as they were born

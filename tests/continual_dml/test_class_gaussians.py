@@ -35,10 +35,8 @@ def covariances(statistics: ClassStatistics, prior: float, isotropic: float) -> 
     usual = np.trace(statistics.scatter) / max(freedom, 1) / DIMENSION
     shared = (statistics.scatter + isotropic * usual * np.eye(DIMENSION)) / (freedom + isotropic)
     found = []
-    for rows, rest, count in zip(
-        statistics.factors.by_class(), statistics.factors.rests, statistics.counts, strict=True
-    ):
-        wide = rows.astype(np.float64)
+    for position, (rest, count) in enumerate(zip(statistics.factors.rests, statistics.counts, strict=True)):
+        wide = statistics.factors.of_class(position).astype(np.float64)
         own = wide.T @ wide + rest * shared / np.trace(shared)
         found.append((prior * shared + own) / (prior + count - 1))
     return found
