@@ -44,8 +44,8 @@ def statistics(
 ) -> None:
     """Show what is kept of each category instead of its images: how many bytes, and how old it is.
 
-    Statistics age: they are measured on images once, and each later task moves them by a drift map that was
-    fitted to images of other categories. With --json all categories are listed.
+    Statistics age: they are measured on images once, and each later task moves them by a drift map that it
+    fits to its own images. With --json all categories are listed.
     """
     with entered(context, workspace, as_json, quiet, debug) as shell:
         from dataclasses import replace
@@ -68,7 +68,8 @@ def statistics(
         elif category:
             shell.emit(rendered(listed_table(wanted)))
         else:
-            show_statistics(shell, ordered, None if everything else SHOWN)
+            number = found.generation.generation_id
+            show_statistics(shell, ordered, number, None if everything else SHOWN)
 
 
 def _wanted(found: Sequence[CategoryStatistics], names: Sequence[str]) -> list[CategoryStatistics]:

@@ -15,12 +15,11 @@ if TYPE_CHECKING:
     from storage.kept_statistics import CategoryStatistics, KeptStatistics
 
 
-def show_statistics(shell: Shell, found: KeptStatistics, most: int | None) -> None:
+def show_statistics(shell: Shell, found: KeptStatistics, generation: int, most: int | None) -> None:
     """Write ages, the first ``most`` categories (None: all of them) and sizes to stdout."""
     totals = statistics_totals(found)
-    live = 0 if found.generation is None else found.generation.generation_id
     shell.emit(
-        f"generation {live}: {counted(totals['categories'], 'category', 'categories')}, "
+        f"generation {generation}: {counted(totals['categories'], 'category', 'categories')}, "
         f"{counted(totals['images'], 'image', 'images')}, {size(totals['bytes'])}\n"
     )
     shell.emit(rendered(_ages(found.categories)) + "\n")

@@ -37,8 +37,8 @@ class ClassGaussians:
 
     ``class_ids``, ``counts`` (C,): category ids and images; ``means`` (C, F); ``factors``: L and rest;
     ``weights``, ``scales`` (C,): k + n_c - 1 and s_c; ``log_determinants`` (C,): of Sigma_c; ``shared``: W;
-    ``whitened_means`` (C, F) and ``reducers`` (sum of ranks, F): means and K_c of
-    :meth:`squared_distances`, in coordinates where W is the identity.
+    ``whitened_means`` (C, F), ``reducers`` (sum of ranks, F) and ``origins`` (sum of ranks,): in coordinates
+    where W is the identity, the means, K_c of :meth:`squared_distances`, and K_c times the mean.
 
     Source: Friedman 1989, "Regularized Discriminant Analysis" (the two shrinkages); Gelman et al., "Bayesian
     Data Analysis" (the conjugate prior); docs/methods.md, "Statistics"; docs/adr/0023.
@@ -60,6 +60,7 @@ class ClassGaussians:
     shared: SharedCovariance
     whitened_means: Floats
     reducers: NDArray[np.float32]
+    origins: NDArray[np.float32]
 
     @classmethod
     def from_statistics(
@@ -85,7 +86,8 @@ class ClassGaussians:
         factors = statistics.factors
         weights = prior_images + statistics.counts.astype(np.float64) - 1.0
         scales = (prior_images + factors.rests / shared.trace) / weights
-        reducers, log_determinants = _reduced(factors, weights, scales, shared)
+        whitened_means = shared.whitened(statistics.means)
+        reducers, origins, log_determinants = _reduced(factors, weights, scales, shared, whitened_means)
         return cls(
             class_ids=statistics.class_ids,
             counts=statistics.counts,
@@ -95,8 +97,9 @@ class ClassGaussians:
             scales=scales,
             log_determinants=log_determinants,
             shared=shared,
-            whitened_means=shared.whitened(statistics.means),
+            whitened_means=whitened_means,
             reducers=reducers,
+            origins=origins,
         )
 
     def squared_distances(self, features: NDArray[np.floating]) -> Floats:
@@ -125,16 +128,13 @@ class ClassGaussians:
         distances = np.empty((len(features), len(self.class_ids)))
         owned = np.flatnonzero(self.factors.ranks)
         firsts = (np.cumsum(self.factors.ranks) - self.factors.ranks)[owned]
-        origins = np.einsum(
-            "rf,rf->r", self.reducers, np.repeat(self.whitened_means, self.factors.ranks, axis=0)
-        )
         squares = np.square(self.whitened_means).sum(axis=1)
         step = max(1, BLOCK_NUMBERS // max(len(self.reducers), len(self.class_ids), 1))
         for start in range(0, len(features), step):
             rows = self.shared.whitened(features[start : start + step])
             block = np.square(rows).sum(axis=1)[:, None] + squares - 2 * rows @ self.whitened_means.T
             if len(owned):
-                along = rows.astype(np.float32) @ self.reducers.T - origins
+                along = rows.astype(np.float32) @ self.reducers.T - self.origins
                 block[:, owned] -= np.add.reduceat(np.square(along), firsts, axis=1)
             distances[start : start + step] = np.maximum(block, 0.0) / self.scales
         return distances
@@ -214,15 +214,16 @@ class SharedCovariance:
 
 
 def _reduced(
-    factors: ClassFactors, weights: Floats, scales: Floats, shared: SharedCovariance
-) -> tuple[NDArray[np.float32], Floats]:
-    """Return K_c of all classes (sum of ranks, F) and the log determinants (C,) of their covariances.
+    factors: ClassFactors, weights: Floats, scales: Floats, shared: SharedCovariance, means: Floats
+) -> tuple[NDArray[np.float32], NDArray[np.float32], Floats]:
+    """Return K_c of all classes (sum of ranks, F), K_c times the whitened ``means``, and log |Sigma_c| (C,).
 
     Classes of one rank are computed together: K = chol(s I + B B')^-1 B, and det(s I + B'B) =
     s^(F - r) det(s I + B B').
     """
     dimension = factors.directions.shape[1]
     reducers = np.empty(factors.directions.shape, dtype=np.float32)
+    origins = np.empty(len(reducers), dtype=np.float32)
     log_determinants = shared.log_determinant + dimension * np.log(scales)
     firsts = np.cumsum(factors.ranks) - factors.ranks
     for rank in np.unique(factors.ranks[factors.ranks > 0]):
@@ -231,10 +232,12 @@ def _reduced(
         for start in range(0, len(alike), step):
             some = alike[start : start + step]
             places = firsts[some][:, None] + np.arange(rank)
-            own = shared.whitened_directions(factors.rows(places)) / np.sqrt(weights[some])[:, None, None]
+            flat = shared.whitened_directions(factors.rows(places.ravel()))
+            own = flat.reshape(*places.shape, dimension) / np.sqrt(weights[some])[:, None, None]
             inner = own @ own.transpose(0, 2, 1) + scales[some][:, None, None] * np.eye(rank)
             lower = np.linalg.cholesky(inner)
-            reducers[places] = np.linalg.solve(lower, own)
+            solved = np.linalg.solve(lower, own)
+            reducers[places], origins[places] = solved, (solved @ means[some][:, :, None])[:, :, 0]
             roots = np.log(np.diagonal(lower, axis1=1, axis2=2)).sum(axis=1)
             log_determinants[some] += 2 * roots - rank * np.log(scales[some])
-    return reducers, log_determinants
+    return reducers, origins, log_determinants

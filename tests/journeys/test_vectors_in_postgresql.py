@@ -42,6 +42,7 @@ def test_answers_are_the_same_wherever_the_vectors_lie(cdml, site, arrows, tmp_p
         assert cdml("ingest-task", arrows, *workspace, *TINY_TASK).code == 0
     assert json.loads(cdml("status", *there, "--json").out)["index"]["kind"] == "pgvector"
     assert answer(there) == answer(here)
+    assert cdml("statistics", *there, "--json").out == cdml("statistics", *here, "--json").out
     some = ("--where", "task = 'latin' and id <= 3")
     assert answer(there, *some) == answer(here, *some)
 

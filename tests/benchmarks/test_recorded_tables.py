@@ -1,0 +1,24 @@
+"""Tables in the documentation are those of the last recorded results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import benchmarks
+from benchmarks import class_gaussians, statistics_size
+from benchmarks.documents import read_results
+
+ROOT = Path(benchmarks.__file__).parent.parent
+
+
+@pytest.mark.parametrize("benchmark", [statistics_size, class_gaussians], ids=lambda one: one.TABLES)
+def test_the_last_result_stands_in_the_documentation(benchmark):
+    result = read_results(ROOT / benchmark.RESULTS)[-1]
+    assert benchmark.table(result) in (ROOT / "docs/benchmarks.md").read_text(encoding="utf-8")
+
+
+def test_what_classes_cost_stays_below_the_aim():
+    cases = read_results(ROOT / statistics_size.RESULTS)[-1]["cases"]
+    assert all(case["bytes"] <= statistics_size.LIMIT_BYTES for case in cases)
