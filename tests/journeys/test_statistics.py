@@ -90,7 +90,7 @@ def test_a_long_list_is_cut_and_says_so(cdml, tmp_path):
     assert cdml("statistics", *here).out == "no statistics yet: run `cdml ingest-task FOLDER`\n"
     empty = json.loads(cdml("statistics", *here, "--json", "--category", "owl").out)
     assert (empty["generation"], empty["categories"], empty["files"]) == (None, [], [])
-    assert cdml("ingest-task", tmp_path / "latin", *here, *TINY_TASK).code == 0
+    assert cdml("ingest-task", tmp_path / "latin", *here, *TINY_TASK, "--min-recall", "0").code == 0
     short, long = (cdml("statistics", *here, *options).out for options in ((), ("--all",)))
     assert "and 3 more: `--all` lists them" in short
     assert (short.count("latin-capital-"), long.count("latin-capital-")) == (20, 23)
