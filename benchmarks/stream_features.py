@@ -1,7 +1,7 @@
 """Learns a stream with the default method and keeps what every model said of every image.
 
-``python -m benchmarks.stream_features glyphs --seed 0`` writes ``FEATURES/glyphs-seed0.npz``: for each
-task i, the stored features of all training and query images by the model after task i. What may be done
+``python -m benchmarks.stream_features glyphs --seed 0`` writes ``FEATURES/glyphs-seed0.safetensors``: for
+each task i, the stored features of all training and query images by the model after task i. What may be done
 with old items, without their images, can then be compared in minutes: none of it changes the learning.
 ``--validation`` takes a stream made of the training images alone, to choose something on.
 """
@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
 
 from cli.settings import benchmark_settings
 from cli.starting_weights import starting_weights
@@ -108,7 +109,7 @@ def features_file(
 ) -> Path:
     """Return where the features of one run are kept."""
     changed = "".join(f"-{change}" for change in changes)
-    return folder / f"{stream}-seed{seed}{'-validation' if validation else ''}{changed}.npz"
+    return folder / f"{stream}-seed{seed}{'-validation' if validation else ''}{changed}.safetensors"
 
 
 def write_features(path: Path, found: StreamFeatures) -> None:
@@ -121,21 +122,21 @@ def write_features(path: Path, found: StreamFeatures) -> None:
             arrays[f"train.{i}.{j}"], arrays[f"query.{i}.{j}"] = found.train[i][j], found.query[i][j]
     path.parent.mkdir(parents=True, exist_ok=True)
     whole: Mapping[str, NDArray[Any]] = arrays
-    partial = path.with_suffix(".partial.npz")
-    np.savez(partial, allow_pickle=False, **whole)
+    partial = path.with_suffix(".partial")
+    save_file({name: np.ascontiguousarray(array) for name, array in whole.items()}, partial)
     partial.replace(path)
 
 
 def read_features(path: Path) -> StreamFeatures:
     """Return what :func:`write_features` kept."""
-    with np.load(path, allow_pickle=False) as arrays:
-        tasks = range(sum(name.startswith("train_labels.") for name in arrays.files))
-        return StreamFeatures(
-            [[arrays[f"train.{i}.{j}"] for j in tasks] for i in tasks],
-            [[arrays[f"query.{i}.{j}"] for j in tasks] for i in tasks],
-            [arrays[f"train_labels.{j}"] for j in tasks],
-            [arrays[f"query_labels.{j}"] for j in tasks],
-        )
+    arrays = load_file(path)
+    tasks = range(sum(name.startswith("train_labels.") for name in arrays))
+    return StreamFeatures(
+        [[arrays[f"train.{i}.{j}"] for j in tasks] for i in tasks],
+        [[arrays[f"query.{i}.{j}"] for j in tasks] for i in tasks],
+        [arrays[f"train_labels.{j}"] for j in tasks],
+        [arrays[f"query_labels.{j}"] for j in tasks],
+    )
 
 
 def main() -> None:

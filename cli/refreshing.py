@@ -22,7 +22,7 @@ def run_refresh(workspace: Workspace, chosen: Mapping[str, Any], listener: Progr
         CatalogError: nothing is ingested yet.
         GalleryError: all were to be embedded anew, and an image is missing.
     """
-    from cli.settings import compute_device, reembed_budget, refresh_mode
+    from cli.settings import compute_device, reembed_budget, refresh_mode, task_settings
     from continual_dml.settings import REFRESH_AGAIN
     from continual_dml.workflows.refresh_gallery import RefreshTools
     from continual_dml.workflows.refresh_items import refresh_items
@@ -30,7 +30,8 @@ def run_refresh(workspace: Workspace, chosen: Mapping[str, Any], listener: Progr
     mode, budget = refresh_mode(chosen, REFRESH_AGAIN), reembed_budget(chosen)
     stored = workspace.settings
     device = compute_device(chosen) if "device" in chosen else stored.training.device
-    settings = replace(stored, training=replace(stored.training, device=device))
+    settings = task_settings(stored, chosen)
+    settings = replace(settings, training=replace(settings.training, device=device))
     with writing(workspace, listener) as store:
         tools = RefreshTools(store, image_reader(stored), listener)
         return refresh_items(mode, budget, tools, settings)

@@ -240,10 +240,14 @@ class Deletion:
 
 @dataclass(frozen=True, slots=True)
 class GalleryRefresh:
-    """All that the catalogue has to learn about a generation that is its parent with other vectors."""
+    """All that the catalogue has to learn about a generation that is its parent with other vectors.
+
+    ``refusal``: as of a :class:`Publication`.
+    """
 
     parts: Sequence[PartCount]
     measurements: Sequence[Measurement]
+    refusal: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

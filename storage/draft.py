@@ -88,8 +88,14 @@ class PublishingDraft(StagedFiles):
         base = self._reservation.base
         if base is None:
             raise CatalogError(f"{self._workspace.root} holds no task yet: there is nothing to refresh")
-        gallery = self._parent_gallery()
-        return self._go_live(base.task_id, gallery, (), refresh.parts, refresh.measurements, config)
+        return self._go_live(
+            base.task_id,
+            self._parent_gallery(),
+            [rows.of_refusal(self.generation_id, refresh.refusal)],
+            refresh.parts,
+            refresh.measurements,
+            config,
+        )
 
     def publish_deletion(self, deletion: Deletion, config: Mapping[str, Any]) -> Generation:
         """Make a generation live that is its parent without some images; raises as :meth:`publish`."""

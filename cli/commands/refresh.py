@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from cli import options
-from cli.shell import Shell, entered
+from cli.shell import REFUSED, Shell, entered, print_error_line
 
 if TYPE_CHECKING:
     from continual_dml.workflows.refresh_items import RefreshResult
@@ -17,6 +17,7 @@ def refresh(
     context: typer.Context,
     mode: options.RefreshAgain = None,
     budget: options.ReembedBudget = None,
+    max_forgetting: options.MaxForgetting = None,
     device: options.Device = None,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
@@ -27,9 +28,15 @@ def refresh(
 
     Embeds anew the images whose vectors were left as they were or carried forward, those that the drift maps
     know least about first, as far as their files are there and the budget goes; the others are carried
-    forward. Publishes a generation with the same model, or nothing where nothing would change.
+    forward. Publishes a generation with the same model, or nothing where nothing would change. Ends with 5
+    when the quality gate refused it, as for an ingest.
     """
-    flags: dict[str, Any] = {"refresh": mode, "reembed_budget": budget, "device": device}
+    flags: dict[str, Any] = {
+        "refresh": mode,
+        "reembed_budget": budget,
+        "max_forgetting": max_forgetting,
+        "device": device,
+    }
     with entered(context, workspace, as_json, quiet, debug) as shell:
         from cli.refreshing import run_refresh
         from cli.render.progress import progress_listener
@@ -45,19 +52,23 @@ def refresh(
 
 def _show(shell: Shell, result: RefreshResult) -> None:
     from cli.render.documents import refresh_document
+    from cli.render.gates import refused_line
 
     if shell.as_json:
         shell.emit_json(refresh_document(result))
-        return
-    states = ", ".join(f"{count} {state}" for state, count in result.after.items() if count)
-    if result.published:
-        shell.published = result.generation.generation_id
-        shell.emit_line(
-            f"generation {result.generation.generation_id}: {result.reembedded} images embedded anew; "
-            f"the gallery is now {states}"
-        )
     else:
-        shell.emit_line(
-            f"nothing to do: no image could be embedded anew; generation {result.generation.generation_id} "
-            f"stays live ({states})"
-        )
+        shell.emit_line(_told(result))
+    if not result.promoted:
+        shell.exit_code = REFUSED
+        print_error_line(refused_line(result.generation, result.report["gate"]))
+    elif result.published:
+        shell.published = result.generation.generation_id
+
+
+def _told(result: RefreshResult) -> str:
+    states = ", ".join(f"{count} {state}" for state, count in result.after.items() if count)
+    number = result.generation.generation_id
+    if not result.published:
+        return f"nothing to do: no image could be embedded anew; generation {number} stays live ({states})"
+    live = "" if result.promoted else ", not live"
+    return f"generation {number}{live}: {result.reembedded} images embedded anew; the gallery is now {states}"

@@ -93,6 +93,7 @@ def refresh_document(result: RefreshResult) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         "published": result.published,
+        "promoted": result.promoted,
         "generation": result.generation.generation_id,
         "reembedded": result.reembedded,
         "gallery_before": dict(result.before),

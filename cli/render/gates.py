@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cli.render.amounts import share
 
 if TYPE_CHECKING:
-    from cli.wiring import IngestOutcome
+    from continual_dml.records import Generation
 
 _LIMITS = {"forgetting": "at most"}
 
@@ -32,9 +32,8 @@ def gate_line(report: Mapping[str, Any], *, live: bool) -> str | None:
     return f"gate: failed ({'; '.join(judged)}): {state}" + ("" if live else f"; {advice}")
 
 
-def refused_line(outcome: IngestOutcome) -> str:
+def refused_line(generation: Generation, gate: Mapping[str, Any]) -> str:
     """Return what to know of a generation that its gate refused: what failed, what is live, what to do."""
-    generation, gate = outcome.result.generation, outcome.result.report["gate"]
     number, parent = generation.generation_id, generation.parent_id
     serving = "nothing is live yet" if parent is None else f"generation {parent} keeps serving"
     advice = "; ".join(check["note"] for check in gate["checks"] if not check["passed"])

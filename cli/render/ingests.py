@@ -26,7 +26,7 @@ def show_ingest(shell: Shell, outcome: IngestOutcome) -> None:
     else:
         _show_figures(shell, outcome)
     if not outcome.promoted:
-        print_error_line(refused_line(outcome))
+        print_error_line(refused_line(outcome.result.generation, outcome.result.report["gate"]))
 
 
 def _show_figures(shell: Shell, outcome: IngestOutcome) -> None:

@@ -16,7 +16,6 @@ from continual_dml.settings import CLASS_RANK
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 _ALWAYS_STORED = ("class_ids", "counts", "tasks", "means", "scatter", "output_means", "birth_outputs")
-_STILL = 1e-9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,7 +65,7 @@ class ClassStatistics:
         unexplained = max(float(np.trace(within.residual)), 0.0) * self.counts.astype(np.float64)
         return replace(
             self,
-            moves=self.moves + (0 if _stays(means) and _stays(within.map) else 1),
+            moves=self.moves + 1,
             means=means(self.means),
             scatter=(scatter + scatter.T) / 2,
             factors=self.factors.moved(matrix, float(np.trace(carried)), unexplained),
@@ -205,12 +204,6 @@ def centred_on_classes(features: NDArray[np.floating], labels: Ints) -> Floats:
     wide = np.asarray(features, dtype=np.float64)
     centred: Floats = wide - _class_means(wide, rows, counts)[rows]
     return centred
-
-
-def _stays(drift: AffineMap) -> bool:
-    """Say whether a map leaves everything where it is, as those of a network that was not trained do."""
-    off = drift.matrix - np.eye(len(drift.matrix))
-    return bool(np.abs(off).max() < _STILL and np.abs(drift.offset).max() < _STILL)
 
 
 def _class_means(values: Floats, rows: NDArray[np.intp], counts: Ints) -> Floats:

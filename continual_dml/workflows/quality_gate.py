@@ -172,6 +172,32 @@ def with_gate(
     return {**report, "gate": verdict.document(), "definitions": definitions}
 
 
+def with_gate_of_refresh(
+    report: Mapping[str, Any], parent: Mapping[str, Any], settings: GateSettings
+) -> dict[str, Any]:
+    """Return the report of a refreshed gallery with the gate's verdict in it: no task may lose too much.
+
+    Args:
+        report: of the new generation, whose tasks are those of ``parent``.
+        parent: report of the live generation.
+        settings: the limits.
+    """
+    k = min(report["recall_at_k"], key=int)
+    before = parent["recall_at_k"].get(k)
+    evidence = Evidence(
+        before=before[-1] if before else (),
+        now=report["recall_at_k"][k][-1],
+        queries=_queries_of(report, report["tasks"]),
+    )
+    verdict = GateVerdict((_forgetting(evidence, settings.max_forgetting),))
+    definitions = {**report["definitions"], "gate": DEFINITION}
+    return {**report, "gate": verdict.document(), "definitions": definitions}
+
+
+def _queries_of(report: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]]) -> list[int]:
+    return [report["queries"].get(str(task["id"]), {}).get("measured", 0) for task in tasks]
+
+
 def _evidence(
     report: Mapping[str, Any],
     parent: Mapping[str, Any] | None,
@@ -180,11 +206,10 @@ def _evidence(
 ) -> Evidence:
     k = min(report["recall_at_k"], key=int)
     earlier = (parent or {}).get("recall_at_k", {}).get(k)
-    counts = report["queries"]
     return Evidence(
         before=earlier[-1] if earlier else (),
         now=report["recall_at_k"][k][-1][:-1],
-        queries=[counts.get(str(task["id"]), {}).get("measured", 0) for task in report["tasks"][:-1]],
+        queries=_queries_of(report, report["tasks"][:-1]),
         recall=report["within_task"]["recall_at_k"][k][-1][-1],
         guessing=chance_of_recall(queries, gallery, int(k)),
         refresh_efficiency=_refresh_efficiency_of(report),

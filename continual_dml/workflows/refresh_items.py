@@ -25,6 +25,7 @@ from continual_dml.strategies.carrying import Carrying
 from continual_dml.workflows.drafting import drafting
 from continual_dml.workflows.live_model import LiveModel
 from continual_dml.workflows.next_generation import NextGeneration
+from continual_dml.workflows.quality_gate import with_gate_of_refresh
 from continual_dml.workflows.refresh_gallery import RefreshTools
 from continual_dml.workflows.state_files import stored_state
 from continual_dml.workflows.stopwatch import Stopwatch
@@ -44,6 +45,11 @@ class RefreshResult:
     after: dict[str, int]
     report: dict[str, Any]
     published: bool
+
+    @property
+    def promoted(self) -> bool:
+        """Whether ``generation`` is live: its quality gate may have refused it."""
+        return not self.published or bool(self.report["gate"]["passed"])
 
 
 def refresh_items(mode: str, budget: RefreshBudget, tools: RefreshTools, settings: Settings) -> RefreshResult:
@@ -132,9 +138,10 @@ class _Refresh:
             method=earlier["method"],
             drift=earlier.get("drift", ()),
         )
+        report = with_gate_of_refresh(report, earlier, self.settings.gate)
         self.draft.write_json("report.json", report)
         self.tools.listener.start("publishing", 1)
-        refresh = GalleryRefresh(measured.parts, measured.measurements)
+        refresh = GalleryRefresh(measured.parts, measured.measurements, report["gate"]["refusal"])
         return self.draft.publish_refresh(refresh, dict(self.parent.config)), report
 
 
@@ -143,7 +150,7 @@ def _settings_of(parent: Artefacts, current: Settings) -> Settings:
     published = Settings.from_dict(parent.config["settings"])
     device, precision = current.training.device, current.training.precision
     training = replace(published.training, device=device, precision=precision)
-    return replace(published, training=training, evaluation=current.evaluation)
+    return replace(published, training=training, evaluation=current.evaluation, gate=current.gate)
 
 
 def _counts(parts: Sequence[Mapping[str, Any]]) -> dict[str, int]:

@@ -66,7 +66,6 @@ def of_publication(generation_id: int, task_id: int, publication: Publication) -
         (task_id, position, storable(file.path), storable(file.reason))
         for position, file in enumerate(publication.quarantined)
     ]
-    refused = [] if publication.refusal is None else [(generation_id, storable(publication.refusal))]
     return [
         Rows(Task, ("task_id", "generation_id", "name", "source", "method"), [task]),
         Rows(Category, ("category_id", "generation_id", "name"), categories),
@@ -76,8 +75,14 @@ def of_publication(generation_id: int, task_id: int, publication: Publication) -
             items,
         ),
         Rows(Quarantine, ("task_id", "position", "path", "reason"), left_out),
-        Rows(Refusal, ("generation_id", "reason"), refused),
+        of_refusal(generation_id, publication.refusal),
     ]
+
+
+def of_refusal(generation_id: int, refusal: str | None) -> Rows:
+    """Return what says why a quality gate keeps a generation from going live; no row where it does not."""
+    values = [] if refusal is None else [(generation_id, storable(refusal))]
+    return Rows(Refusal, ("generation_id", "reason"), values)
 
 
 def of_deletion(generation_id: int, deletion: Deletion) -> list[Rows]:

@@ -17,6 +17,7 @@ from continual_dml.workflows.quality_gate import (
     chance_of_recall,
     judge,
     with_gate,
+    with_gate_of_refresh,
 )
 
 shares = st.floats(0, 1)
@@ -254,3 +255,18 @@ def test_the_verdict_stands_in_the_report_with_what_it_means() -> None:
     assert with_gate({**report, **of_old}, {}, labels, labels, limits)["gate"]["passed"]
     assert with_gate({**report, "compatibility": None}, {}, labels, labels, limits)["gate"]["passed"]
     assert with_gate(report, {"recall_at_k": {"1": [[0.9]]}}, labels, labels, DEFAULT)["gate"]["passed"]
+
+
+def measured_after_refresh(*recalls: float) -> dict[str, object]:
+    tasks = [{"id": number} for number, _ in enumerate(recalls, 1)]
+    queries = {str(task["id"]): {"measured": 50} for task in tasks}
+    return {"recall_at_k": {"1": [list(recalls)]}, "tasks": tasks, "queries": queries, "definitions": {}}
+
+
+def test_a_refresh_that_costs_any_task_too_much_is_refused_the_newest_task_included() -> None:
+    before = {"recall_at_k": {"1": [[0.5], [0.9, 0.9]]}}
+    kept = with_gate_of_refresh(measured_after_refresh(0.8, 0.9), before, DEFAULT)["gate"]
+    lost = with_gate_of_refresh(measured_after_refresh(0.9, 0.2), before, DEFAULT)["gate"]
+    assert kept["passed"]
+    assert not lost["passed"]
+    assert lost["refusal"] == "forgetting is 0.350, above 0.270"

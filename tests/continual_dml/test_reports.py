@@ -1,7 +1,9 @@
 """Reports are plain data: the parent's matrices with one more row."""
 
 from continual_dml.records import Measurement, PartCount, TaskSummary, VectorState
-from continual_dml.reports import build_report
+from continual_dml.reports import Measured, build_report, without_last_row
+
+Report = dict[str, object]
 
 
 def summary(task_id: int) -> TaskSummary:
@@ -19,8 +21,7 @@ def report(
         generation=task_ids[-1],
         parent=parent,
         tasks=[summary(task_id) for task_id in task_ids],
-        measurements=measurements,
-        parts=[PartCount(1, VectorState.FRESH, 10)],
+        measured=Measured(measurements, [PartCount(1, VectorState.FRESH, 10)]),
         recall_at=(1,),
         seconds={"total": 1.23456},
         loss_terms={"metric": 0.5},
@@ -64,3 +65,31 @@ def test_a_k_that_was_not_measured_before_starts_with_unknowns() -> None:
     first["recall_at_k"] = {}
     second = report([1, 2], [recall(1, 0.8), recall(2, 0.7)], first)
     assert second["recall_at_k"] == {"1": [[None], [0.8, 0.7]]}
+
+
+def test_a_row_that_is_measured_again_takes_the_place_of_the_one_before() -> None:
+    first = report([1], [recall(1, 0.9)])
+    second = report([1, 2], [recall(1, 0.6), recall(2, 0.8)], first)
+    again = report([1, 2], [recall(1, 0.7), recall(2, 0.8)], without_last_row(second))
+    assert again["recall_at_k"] == {"1": [[0.9], [0.7, 0.8]]}
+
+
+def test_what_a_refresh_was_worth_is_carried_along_row_by_row() -> None:
+    def compared(
+        generation: int, parent: dict[str, object] | None, found: dict[str, object] | None
+    ) -> object:
+        measured = Measured([], [PartCount(1, VectorState.FRESH, 1)], compatibility=found)
+        return build_report(
+            generation=generation, parent=parent, tasks=[summary(1)], measured=measured, recall_at=(),
+            seconds={}, loss_terms={}, method="finetune",
+        )["compatibility"]  # fmt: skip
+
+    row = {"tasks": [1], "stale": [0.1], "projected": [0.2], "reembedded": [0.3]}
+    first = compared(2, None, {**row, "kept_images": 9})
+    empty: dict[str, object] = {"recall_at_k": {}, "r_precision": [], "map_at_r": []}
+    parent = {**empty, "within_task": empty, "compatibility": first}
+    second = compared(3, parent, {**row, "kept_images": 8})
+    assert isinstance(second, dict)
+    assert [one["generation"] for one in second["rows"]] == [2, 3]
+    assert second["kept_images"] == 8
+    assert compared(4, parent, None) == first, "a generation that measured none keeps what is known"

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from continual_dml.errors import CatalogError, CorruptIndex, UnknownChoice
+from continual_dml.records import GalleryRefresh, PartCount, VectorState
 from storage.catalog.postgres import CHANNEL
 from storage.generations import read_generations
 from storage.live_reader import LiveReader
@@ -18,7 +19,7 @@ from storage.summary import live_generation, read_report, read_status, read_task
 from storage.verification import verify
 from storage.workspace import Workspace
 from tests.storage.refused_tasks import QUIET, WHY, learn, live, on_disk, refuse, whole
-from tests.storage.tiny_tasks import SMALL, publish_task
+from tests.storage.tiny_tasks import SMALL, on_circle, publish_task
 from tests.storage.vector_tables import vector_tables
 
 
@@ -220,3 +221,25 @@ def test_listeners_on_a_server_hear_of_it_when_it_goes_live(new_database, tmp_pa
             store.promote()
         heard = [note.payload for note in listener.notifies(timeout=10, stop_after=2)]
     assert heard == ["1", "3"]
+
+
+def test_a_refresh_that_was_refused_waits_like_a_task(learned):
+    with WorkspaceStore(learned) as store:
+        draft = store.begin("refresh of the gallery")
+        parent = store.open_generation(store.head())
+        ids = parent.open_index().ids
+        for name in parent.names():
+            if name not in (*parent.index_files, "report.json"):
+                draft.inherit(name)
+        draft.write_index(ids, on_circle(ids + 1))
+        draft.write_json("report.json", {"generation": draft.generation_id})
+        parts = [PartCount(1, VectorState.PROJECTED, len(ids))]
+        draft.publish_refresh(GalleryRefresh(parts, (), WHY), {"settings": SMALL.as_dict()})
+
+    assert live(learned) == (1, ["birds"], [1, 2, 3])
+    assert on_disk(learned) == [1, 2]
+    with WorkspaceStore(learned) as store:
+        assert store.refusals() == {2: WHY}
+        assert store.promote().generation_id == 2
+    assert live(learned) == (2, ["birds"], [1, 2, 3])
+    assert whole(learned)
