@@ -26,8 +26,9 @@ types: $(STAMP)
 contracts: $(STAMP)
 	$(BIN)/lint-imports
 
+# Two processes of one thread each: with two threads each they would wait for each other.
 pytest: $(STAMP)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 # Every call to the system that changes a disk is killed and failed, the power is cut after each, every file is mutated,
 # several processes work at once and are killed, long sequences are drawn: an hour and a half.
