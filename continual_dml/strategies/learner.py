@@ -44,7 +44,8 @@ class LearnedTask:
     images; ``loss_terms``: last values of the terms; ``moved``: whether the weights changed, so that earlier
     features are no longer what the networks would say; ``seconds_saved``: what learning it took an earlier
     time, where it was not learned again; ``drift_choices``: how each member's drift map was chosen, empty
-    where nothing moved.
+    where nothing moved; ``features_before`` (N, sum of F): the images as the networks saw them before, None
+    where there were none.
     """
 
     state: LearnerState
@@ -54,6 +55,7 @@ class LearnedTask:
     moved: bool
     seconds_saved: float = 0.0
     drift_choices: tuple[DriftChoice, ...] = ()
+    features_before: NDArray[np.float32] | None = None
 
     @property
     def embedder(self) -> Embedder:
@@ -119,8 +121,8 @@ class Learner:
         if not trainable:
             self.listener.note(f"'{name}' has no two categories to compare: added without training")
         if not (recipe.learns and trainable):
-            unmoved = self._unmoved(state, own_before, images)
-            return LearnedTask(unmoved, tuple(embedders), side_by_side(own_before), {}, moved=False)
+            unmoved, joined = self._unmoved(state, own_before, images), side_by_side(own_before)
+            return LearnedTask(unmoved, tuple(embedders), joined, {}, moved=False, features_before=joined)
         members = self._members(embedders, state, before, recipe)
         terms = self._train(name, members, shown, recipe, state.tasks_learned, hooks)
         weights = [embedder_state(embedder) for embedder in embedders]
@@ -132,7 +134,13 @@ class Learner:
         after = self._extract(embedders, images, "extracting features")
         renewed, choices = self._renewed(state, own_before, after, weights, images, generation)
         return LearnedTask(
-            renewed, tuple(embedders), side_by_side(after), terms, moved=True, drift_choices=choices
+            renewed,
+            tuple(embedders),
+            side_by_side(after),
+            terms,
+            moved=True,
+            drift_choices=choices,
+            features_before=side_by_side(own_before),
         )
 
     def _learn_first(self, name: str, images: LabelledImages, hooks: StepHooks | None) -> LearnedTask:
