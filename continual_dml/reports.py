@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from continual_dml.metrics.definitions import COMPATIBILITY_DEFINITIONS
+from continual_dml.metrics.definitions import COMPATIBILITY_DEFINITIONS, NO_MATCH_DEFINITIONS
 from continual_dml.metrics.forgetting import DEFINITIONS, RecallMatrix
 from continual_dml.records import Measurement, PartCount, Role, TaskSummary
 
@@ -62,9 +62,11 @@ def build_report(
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "loss_terms": dict(loss_terms),
         **({} if members is None else {"members": [dict(member) for member in members]}),
+        **({} if measured.no_match is None else {"no_match": dict(measured.no_match)}),
         "definitions": {
             **DEFINITIONS,
             **COMPATIBILITY_DEFINITIONS,
+            **NO_MATCH_DEFINITIONS,
             **({} if members is None else {"members": MEMBERS_DEFINITION}),
         },
     }
@@ -77,7 +79,8 @@ class Measured:
     ``parts``: gallery items per birth generation and state, ``part_errors`` the estimated error of each;
     ``members``: figures of each network of a cohort alone, None where there is nothing to tell;
     ``compatibility`` and ``error_scale``: what the refresh was worth on the kept images, and how well its
-    error was predicted; None where that was not measured.
+    error was predicted; None where that was not measured. ``no_match``: the threshold below which a query has
+    no match, and how it was found; None where there is none to tell of.
     """
 
     measurements: Sequence[Measurement]
@@ -86,6 +89,7 @@ class Measured:
     members: Sequence[Mapping[str, Any]] | None = None
     compatibility: Mapping[str, Any] | None = None
     error_scale: Mapping[str, float | None] | None = None
+    no_match: Mapping[str, Any] | None = None
 
 
 def describe_task(task: TaskSummary) -> dict[str, Any]:

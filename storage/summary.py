@@ -116,7 +116,7 @@ def read_tasks(workspace: Workspace) -> list[TaskSummary]:
 
 
 def read_report(workspace: Workspace, wanted: str | None = None) -> dict[str, Any]:
-    """Return the report of a generation, verified against its manifest.
+    """Return the report of a generation, verified against its manifest, with categories by name.
 
     Args:
         workspace: to read.
@@ -128,7 +128,7 @@ def read_report(workspace: Workspace, wanted: str | None = None) -> dict[str, An
         CorruptIndex: the report is missing or differs from what was published.
     """
 
-    def read(_: RunStatement, generation: Generation, manifest: Manifest) -> dict[str, Any]:
+    def read(run: RunStatement, generation: Generation, manifest: Manifest) -> dict[str, Any]:
         path = workspace.generation_dir(generation.generation_id) / REPORT_NAME
         entry = manifest.files.get(REPORT_NAME)
         if entry is None:
@@ -136,6 +136,10 @@ def read_report(workspace: Workspace, wanted: str | None = None) -> dict[str, An
         document = json.loads(read_published(path, entry.size, entry.sha256))
         if not isinstance(document, dict):
             raise CorruptIndex(f"{path} is no report: {ADVICE}")
+        figures = document.get("no_match", {}).get("categories", {})
+        names = statements.read_categories(run, generation.generation_id) if figures else {}
+        for number, one in figures.items():
+            one["name"] = names.get(int(number), number)
         return document
 
     report = with_live(workspace, read) if wanted is None else _with_kept(workspace, wanted, read)

@@ -1,4 +1,4 @@
-"""One exact sentence per number of a comparison of galleries, to be printed beside it; nothing heavy."""
+"""One exact sentence per number of a report, to be printed beside it; nothing heavy."""
 
 from __future__ import annotations
 
@@ -22,5 +22,19 @@ COMPATIBILITY_DEFINITIONS: Mapping[str, str] = {
     "estimated_error": (
         "Estimated error: 1 - cosine between an item's vector and the one that the live model would give it, "
         "as predicted by the doubt of the drift maps, scaled to what was measured on the kept images."
+    ),
+}
+
+NO_MATCH_DEFINITIONS: Mapping[str, str] = {
+    "false_accepts": (
+        "False accepts: share of queries of a category that the gallery does not hold whose nearest item "
+        "reaches the threshold all the same, mean over categories; expected from queries whose own category "
+        "is left out of the gallery, and from what earlier generations said of images of later tasks."
+    ),
+    "true_accepts": "True accepts: share of held-out queries whose nearest item reaches its threshold.",
+    "auroc": "AUROC: how often a query of a category that the gallery holds scores above one of another.",
+    "right": (
+        "Right: share of the answers that name a category which are right, over held-out queries of all "
+        "tasks, with its 95 % interval (Wilson)."
     ),
 }

@@ -34,12 +34,16 @@ class EvaluationSettings:
 
     ``earlier_queries``: at most so many held-out images of earlier tasks, the same number of each, are asked
     again after a new task, so that measuring does not grow with everything that was ever learned.
+    ``false_accepts``: at most this share of queries of unknown categories shall have a match; 0: every query
+    has one.
     """
 
     recall_at: tuple[int, ...] = (1, 2, 4, 8)
     earlier_queries: int = 2000
+    false_accepts: float = 0.05
 
     def __post_init__(self) -> None:
         between("earlier-queries", self.earlier_queries, 1, 10**9)
+        between("false-accepts", self.false_accepts, 0.0, 0.5)
         if not self.recall_at or any(k < 1 for k in self.recall_at):
             raise SettingsError("recall_at needs at least one K of 1 or more")

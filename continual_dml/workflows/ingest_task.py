@@ -35,6 +35,7 @@ from continual_dml.strategies.carrying import Carrying
 from continual_dml.strategies.heads import Head
 from continual_dml.strategies.learner import LearnedTask, Learner
 from continual_dml.strategies.state import LearnerState
+from continual_dml.strategies.unknown_tests import UnknownTest
 from continual_dml.workflows.drafting import drafting
 from continual_dml.workflows.live_model import LiveModel
 from continual_dml.workflows.next_generation import Asked, Moved, NewQueries, NextGeneration, with_new_items
@@ -109,13 +110,15 @@ class _Ingest:
         before = self._state_before()
         learned = self._learn(before)
         model = self._live_model(learned)
+        with self.watch.stage("evaluate"):
+            unknown = self.next.tested_before(before, learned.features_before, self._new_labels())
         parts = self._refreshed(learned, model)
         new = self._new_queries(learned)
         with self.watch.stage("embed queries"):
             asked = self.next.asked(model, new)
         tasks = self._tasks()
         with self.watch.stage("evaluate"):
-            measured = self._measured(before, model, parts, asked, tasks)
+            measured = self._measured(before, model, parts, asked, tasks, unknown)
         with self.watch.stage("write"):
             self.next.write(learned.state, parts, asked)
             for record in self.plan.records(self.plan.query_rows):
@@ -171,9 +174,12 @@ class _Ingest:
         return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 
     def _images(self) -> LabelledImages:
-        labels = [self.category_ids[r.category] for r in self.plan.records(self.plan.gallery_rows)]
         pixels = SelectedRows(self.plan.task.pixels, self.plan.gallery_rows)
-        return LabelledImages(pixels, np.array(labels, dtype=np.int64))
+        return LabelledImages(pixels, self._new_labels())
+
+    def _new_labels(self) -> NDArray[np.int64]:
+        labels = [self.category_ids[r.category] for r in self.plan.records(self.plan.gallery_rows)]
+        return np.array(labels, dtype=np.int64)
 
     def _live_model(self, learned: LearnedTask) -> LiveModel:
         settings = self.context.settings
@@ -219,15 +225,14 @@ class _Ingest:
         parts: list[GalleryPart],
         asked: Asked,
         tasks: list[TaskSummary],
+        unknown: UnknownTest | None,
     ) -> Measured:
-        records = self.plan.records(self.plan.gallery_rows)
-        categories = np.array([self.category_ids[record.category] for record in records], dtype=np.int64)
         known = self.context.store.gallery_labels()
-        labels = with_new_items(known, self.gallery_ids, categories, self.draft.task_id)
+        labels = with_new_items(known, self.gallery_ids, self._new_labels(), self.draft.task_id)
         moved = None
         if before is not None and model.moved:
             moved = Moved(Carrying(before, self.context.settings), self.draft.task_id)
-        return self.next.measured(model, parts, labels, asked, tasks, moved)
+        return self.next.measured(model, parts, labels, asked, tasks, moved, unknown)
 
     def _tasks(self) -> list[TaskSummary]:
         plan = self.plan

@@ -21,6 +21,8 @@ from continual_dml.reports import Measured
 from continual_dml.settings import Settings
 from continual_dml.strategies.carrying import Carrying
 from continual_dml.strategies.state import LearnerState
+from continual_dml.strategies.unknown_tests import UnknownTest
+from continual_dml.workflows.calibrate_no_match import no_match_document, try_generation_before
 from continual_dml.workflows.compare_galleries import (
     compare_galleries,
     error_scale,
@@ -91,6 +93,26 @@ class NextGeneration:
         self.parent: Artefacts | None = tools.store.open_generation(head) if head else None
         self.parent_report: dict[str, Any] = self.parent.read_json(_REPORT) if self.parent else {}
         self._born = born_queries(self.parent) if self.parent else []
+        self._parts_before: list[GalleryPart] | None = None
+
+    def tested_before(
+        self, state: LearnerState | None, features: NDArray[np.float32] | None, categories: NDArray[np.int64]
+    ) -> UnknownTest | None:
+        """Return what the generation before says of the new task's categories; None where it knows all.
+
+        Args:
+            state: what it had learned; None where there is none.
+            features: (N, F) of the new images as it saw them.
+            categories: (N,) of these images.
+        """
+        if self.parent is None or state is None or features is None:
+            return None
+        self._parts_before = list(stored_parts(self.parent, self.parent_report))
+        if not self._parts_before:
+            return None
+        gallery = labelled_gallery(self._parts_before, self.tools.store.gallery_labels())
+        task_id = self.draft.task_id
+        return try_generation_before(self.parent, state, gallery, features, categories, task_id)
 
     def refreshed(
         self, model: LiveModel, mode: str, budget: RefreshBudget
@@ -98,7 +120,9 @@ class NextGeneration:
         """Return earlier items carried into the live space, and those that were embedded anew."""
         if self.parent is None:
             return [], nothing_renewed(model)
-        parts = list(stored_parts(self.parent, self.parent_report))
+        parts, self._parts_before = self._parts_before, None
+        if parts is None:
+            parts = list(stored_parts(self.parent, self.parent_report))
         return refresh_gallery(parts, mode, budget, model, self.tools)
 
     def asked(self, model: LiveModel, new: NewQueries | None) -> Asked:
@@ -125,6 +149,7 @@ class NextGeneration:
         asked: Asked,
         tasks: Sequence[TaskSummary],
         moved: Moved | None,
+        unknown: UnknownTest | None = None,
     ) -> Measured:
         """Measure the gallery with the queries of all tasks, and what its refresh is worth.
 
@@ -135,6 +160,7 @@ class NextGeneration:
             asked: the queries.
             tasks: all tasks.
             moved: what the model was before it moved; None where there was none, or it did not.
+            unknown: what the generation before said of the new task's categories.
         """
         settings = self.settings
         gallery = labelled_gallery(parts, labels)
@@ -152,6 +178,7 @@ class NextGeneration:
             members=members,
             compatibility=None if kept is None else compare_galleries(kept),
             error_scale=None if scale is None else asdict(scale),
+            no_match=no_match_document(asked.labelled, gallery, settings, self.parent_report, unknown),
         )
 
     def write(self, state: LearnerState, parts: Sequence[GalleryPart], asked: Asked) -> None:

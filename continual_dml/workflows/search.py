@@ -14,18 +14,20 @@ from continual_dml.embedding.precision import Compute, choose_compute
 from continual_dml.ports import Artefacts, VectorIndex
 from continual_dml.records import Neighbours
 from continual_dml.settings import Settings
+from continual_dml.strategies.acceptance import AcceptanceRule
 from continual_dml.strategies.heads import Head
 from continual_dml.strategies.state import group_name, stored_head
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Searcher:
-    """One generation's networks and index, ready to be asked."""
+    """One generation's networks and index, ready to be asked; ``rule`` judges what they answer."""
 
     embedders: tuple[Embedder, ...]
     head: Head
     index: VectorIndex
     compute: Compute
+    rule: AcceptanceRule
 
     @classmethod
     def open(cls, artefacts: Artefacts, index: VectorIndex, device: str = "auto") -> Searcher:
@@ -44,7 +46,8 @@ class Searcher:
         ]
         heads = [artefacts.read_tensors(f"{group_name('head', number)}.safetensors") for number in members]
         head = stored_head(models, heads, settings)
-        return cls(tuple(embedders), head, index, compute)
+        rule = AcceptanceRule.from_report(artefacts.read_json("report.json"))
+        return cls(tuple(embedders), head, index, compute, rule)
 
     def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return unit vectors (Q, D) of stored squares (Q, S, S, 3)."""
