@@ -146,5 +146,6 @@ def _ask(
     for outcome in outcomes:
         held_out = [record for record in outcome.plan.task.records if record.role is Role.QUERY]
         asked.append(held_out[len(held_out) // 2])
-    answer = run_search(workspace, [Path(record.path) for record in asked], size.neighbours, "auto")
+    paths = [Path(record.path) for record in asked]
+    answer = run_search(workspace, paths, size.neighbours, "auto", judged=False)
     return answer, tuple(record.category for record in asked)

@@ -261,4 +261,10 @@ ReportGeneration = Annotated[
         "--generation", metavar="GENERATION", help="A number or a tag, see `cdml generations`. Default: live."
     ),
 ]
+NoThreshold = Annotated[
+    bool,
+    typer.Option(
+        "--no-threshold", help="Show the nearest images of every query, also where none is near enough."
+    ),
+]
 ReportK = Annotated[int, typer.Option("--k", "-k", min=1, help="The K of the Recall@K matrix that is shown.")]

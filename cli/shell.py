@@ -16,6 +16,7 @@ from continual_dml.errors import CdmlError
 
 INTERRUPTED = 130
 INCOMPLETE = 3
+NO_MATCH = 4
 REFUSED = 5
 
 

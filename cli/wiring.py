@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from continual_dml.ports import ImageReader, ProgressListener, Store, VectorIndex
     from continual_dml.records import CatalogItem
     from continual_dml.settings import Settings
+    from continual_dml.strategies.acceptance import Verdict
     from continual_dml.workflows.estimate_ingest import IngestEstimate
     from continual_dml.workflows.ingest_task import IngestResult
     from continual_dml.workflows.plan_task import TaskPlan
@@ -66,11 +67,22 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The generation that answered, for each query path its neighbours, best first, and all categories."""
+    """The generation that answered, for each query path its neighbours, best first, and all categories.
+
+    ``verdicts``: of each query, empty where nothing was judged; ``no_threshold``: why there is no threshold
+    to judge by, None where there is one or none was wanted.
+    """
 
     generation: int
     queries: tuple[tuple[str, list[Hit]], ...]
     categories: frozenset[str] = frozenset()
+    verdicts: tuple[Verdict, ...] = ()
+    no_threshold: str | None = None
+
+    @property
+    def has_no_match(self) -> bool:
+        """Whether not one of the queries has a match."""
+        return bool(self.verdicts) and all(verdict.match is False for verdict in self.verdicts)
 
 
 def open_workspace(folder: Path) -> Workspace:
@@ -222,11 +234,17 @@ def run_dry(
 
 
 def run_search(
-    workspace: Workspace, paths: list[Path], k: int, device: str, where: Filter | None = None
+    workspace: Workspace,
+    paths: list[Path],
+    k: int,
+    device: str,
+    where: Filter | None = None,
+    *,
+    judged: bool = True,
 ) -> Answer:
     """Find the ``k`` nearest gallery items of each image, of those that ``where`` is true of.
 
-    All images are read before anything is searched.
+    All images are read before anything is searched. ``judged``: say of each whether it has a match.
 
     Raises:
         StreamError: a path is no usable image.
@@ -236,16 +254,25 @@ def run_search(
         pixels = read_query_images(paths, workspace.settings)
         import numpy as np
 
+        from continual_dml.strategies.acceptance import LOOKED_AT
         from continual_dml.workflows.search import Searcher
 
         index: VectorIndex = reader.index()
         if where is not None:
             index = index.among(np.array(reader.matching_ids(where), dtype=np.int64))
-        found = Searcher.open(reader.artefacts, index, device).search(pixels, k)
+        searcher = Searcher.open(reader.artefacts, index, device)
+        found = searcher.search(pixels, max(k, LOOKED_AT) if judged else k)
         items = reader.items(sorted({int(item_id) for item_id in found.ids.flat}))
         rows = [
             [Hit(items[int(i)], float(s)) for i, s in zip(ids, scores, strict=True)]
             for ids, scores in zip(found.ids, found.similarities, strict=True)
         ]
-        queries = tuple(zip(map(str, paths), rows, strict=True))
-        return Answer(reader.generation.generation_id, queries, frozenset(reader.category_ids()))
+        generation, categories = reader.generation.generation_id, frozenset(reader.category_ids())
+        queries = tuple((str(path), hits[:k]) for path, hits in zip(paths, rows, strict=True))
+        if not judged:
+            return Answer(generation, queries, categories)
+        verdicts = tuple(
+            searcher.rule.judge([hit.similarity for hit in hits], [hit.item.category_id for hit in hits])
+            for hits in rows
+        )
+        return Answer(generation, queries, categories, verdicts, searcher.rule.reason)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cli import options
-from cli.shell import Shell, entered
+from cli.shell import NO_MATCH, Shell, entered
 
 Images = Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Images to ask with.")]
 
@@ -19,6 +19,7 @@ def query(
     neighbours: options.Neighbours = 10,
     where: options.Where = None,
     sheet: options.Sheet = None,
+    no_threshold: options.NoThreshold = False,
     device: options.Device = None,
     workspace: options.Workspace = None,
     as_json: options.Json = False,
@@ -27,15 +28,24 @@ def query(
 ) -> None:
     """Find the images most like each IMAGE.
 
-    Best first. If one image cannot be read, nothing is searched. On the sheet a neighbour is framed green or
-    red, right or wrong, where the query's folder has the name of a category that was found.
+    Best first. Where even the nearest is below the threshold of its category there is no match, and if no
+    IMAGE has one the exit code is 4. If one image cannot be read, nothing is searched. On the sheet a
+    neighbour is framed green or red, right or wrong, where the query's folder has the name of a category that
+    was found.
     """
     with entered(context, workspace, as_json, quiet, debug) as shell:
-        _query(shell, images, neighbours, where, sheet, device)
+        _query(shell, images, neighbours, where, sheet, device, judged=not no_threshold)
 
 
 def _query(
-    shell: Shell, images: list[Path], k: int, where: str | None, sheet: Path | None, device: str | None
+    shell: Shell,
+    images: list[Path],
+    k: int,
+    where: str | None,
+    sheet: Path | None,
+    device: str | None,
+    *,
+    judged: bool,
 ) -> None:
     from cli.render.answers import show_answer
     from cli.settings import compute_device, merged_options
@@ -49,8 +59,12 @@ def _query(
         from cli.render.contact_sheet import check_destination, folder_categories, write_contact_sheet
 
         check_destination(sheet)
-    answer = run_search(opened, images, k, chosen, found)
+    answer = run_search(opened, images, k, chosen, found, judged=judged)
     if sheet is not None:
         write_contact_sheet(sheet, answer, folder_categories(answer), opened.settings.streams)
         shell.note(f"contact sheet: {sheet}")
+    if answer.no_threshold is not None:
+        shell.note(f"every query is answered, there is no threshold: {answer.no_threshold}")
     show_answer(shell, answer)
+    if answer.has_no_match:
+        shell.exit_code = NO_MATCH

@@ -49,7 +49,8 @@ def _show(shell: Shell, found: dict[str, Any], k: int, *, live: bool) -> None:
         summary_table,
         without_positive,
     )
-    from cli.render.tables import rendered
+    from cli.render.tables import paragraph, rendered
+    from cli.render.thresholds import doubtful_categories, threshold_text
     from continual_dml.errors import UnknownChoice
 
     if str(k) not in found["recall_at_k"]:
@@ -80,6 +81,11 @@ def _show(shell: Shell, found: dict[str, Any], k: int, *, live: bool) -> None:
     if compatibility is not None:
         shell.emit(rendered(compatibility) + "\n")
     shell.emit(rendered(parts_table(found)) + "\n")
+    text, doubtful = threshold_text(found), doubtful_categories(found)
+    if doubtful is not None:
+        shell.emit(rendered(doubtful) + "\n")
+    if text is not None:
+        shell.emit(paragraph(text) + "\n")
     missing = without_positive(found)
     if missing:
         shell.emit(missing + "\n")

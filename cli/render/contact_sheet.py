@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from cli.shell import printable
 from continual_dml.errors import CdmlError, SettingsError, UnreadableImage
@@ -17,21 +17,27 @@ from streams.image_reader import read_image
 
 if TYPE_CHECKING:
     from cli.wiring import Answer, Hit
+    from continual_dml.strategies.acceptance import Verdict
 
 TILE, FRAME, GAP, CAPTION, MARGIN, LEGEND = 120, 4, 16, 40, 28, 34
 PER_LINE, MOST_QUERIES = 10, 40
+PALENESS = 0.65
 PAPER, INK, FAINT, LINE, BLANK = "#ffffff", "#1f2328", "#656d76", "#d8dee4", "#eef1f4"
 RIGHT, WRONG, NEUTRAL = "#2da44e", "#d1242f", "#8c959f"
 
 
 class _Tile(NamedTuple):
-    """A picture to draw: where its file is, its SHA-256 or None, its frame and its two lines of caption."""
+    """A picture to draw: where its file is, its SHA-256 or None, its frame and its two lines of caption.
+
+    ``pale``: drawn as what is not meant to be looked at first.
+    """
 
     path: str
     content_hash: str | None
     frame: str
     title: str
     detail: str
+    pale: bool = False
 
 
 def check_destination(path: Path) -> None:
@@ -76,26 +82,36 @@ def write_contact_sheet(
     draw = ImageDraw.Draw(sheet)
     _draw_legend(draw)
     for number, ((path, hits), category) in enumerate(rows):
+        verdict = answer.verdicts[number] if answer.verdicts else None
+        pale = verdict is not None and verdict.match is False
         top = MARGIN + LEGEND + number * row_height
         if number:
             draw.line([(MARGIN, top - GAP), (width - MARGIN, top - GAP)], fill=LINE)
-        _draw_tile(sheet, (MARGIN, top), _query_tile(path, category), limits)
+        _draw_tile(sheet, (MARGIN, top), _query_tile(path, category, verdict), limits)
         for position, hit in enumerate(hits):
             line, column = divmod(position, PER_LINE)
             left = MARGIN + 2 * GAP + TILE + column * (TILE + GAP)
             corner = (left, top + line * (TILE + CAPTION + GAP))
-            _draw_tile(sheet, corner, _hit_tile(position + 1, hit, category), limits)
+            _draw_tile(sheet, corner, _hit_tile(position + 1, hit, category, pale=pale), limits)
     _save(sheet, destination)
 
 
-def _query_tile(path: str, category: str | None) -> _Tile:
-    return _Tile(path, None, INK, category or Path(path).name, "asked with")
+def _query_tile(path: str, category: str | None, verdict: Verdict | None) -> _Tile:
+    return _Tile(path, None, INK, category or Path(path).name, _verdict_text(verdict))
 
 
-def _hit_tile(rank: int, hit: Hit, category: str | None) -> _Tile:
+def _verdict_text(verdict: Verdict | None) -> str:
+    if verdict is not None and verdict.match is False:
+        return "no match" if verdict.threshold is None else f"no match below {verdict.threshold:.3f}"
+    if verdict is not None and verdict.confidence is not None:
+        return f"confidence {verdict.confidence:.2f}"
+    return "asked with"
+
+
+def _hit_tile(rank: int, hit: Hit, category: str | None, *, pale: bool) -> _Tile:
     frame = NEUTRAL if category is None else RIGHT if hit.item.category == category else WRONG
     detail = f"{rank}.  {hit.similarity:.3f}"
-    return _Tile(hit.item.path, hit.item.content_hash, frame, hit.item.category, detail)
+    return _Tile(hit.item.path, hit.item.content_hash, frame, hit.item.category, detail, pale)
 
 
 def _draw_legend(draw: ImageDraw.ImageDraw) -> None:
@@ -116,16 +132,25 @@ def _draw_tile(sheet: Image.Image, corner: tuple[int, int], tile: _Tile, limits:
     draw, (left, top) = ImageDraw.Draw(sheet), corner
     inner = TILE - 2 * FRAME
     picture = _picture(tile, inner, limits)
-    draw.rectangle([left, top, left + TILE - 1, top + TILE - 1], fill=BLANK, outline=tile.frame, width=FRAME)
+    frame, ink = (_paled(tile.frame), FAINT) if tile.pale else (tile.frame, INK)
+    draw.rectangle([left, top, left + TILE - 1, top + TILE - 1], fill=BLANK, outline=frame, width=FRAME)
     if picture is not None:
+        if tile.pale:
+            picture = Image.blend(picture, Image.new("RGB", picture.size, PAPER), PALENESS)
         sheet.paste(picture, (left + FRAME, top + FRAME))
     else:
         middle = (left + TILE // 2, top + TILE // 2)
         draw.text(middle, "file is gone", fill=FAINT, font=_font("DejaVuSans", 11), anchor="mm")
     title_font = _font("DejaVuSans-Bold", 11)
     below = top + TILE + 6
-    draw.text((left, below), _fitted(printable(tile.title), title_font, TILE), fill=INK, font=title_font)
+    draw.text((left, below), _fitted(printable(tile.title), title_font, TILE), fill=ink, font=title_font)
     draw.text((left, below + 16), tile.detail, fill=FAINT, font=_font("DejaVuSans", 11))
+
+
+def _paled(colour: str) -> str:
+    """Return a colour as it is on a pale tile."""
+    mixed = zip(ImageColor.getrgb(colour), ImageColor.getrgb(PAPER), strict=True)
+    return "#" + "".join(f"{round(old + (new - old) * PALENESS):02x}" for old, new in mixed)
 
 
 def _picture(tile: _Tile, side: int, limits: StreamSettings) -> Image.Image | None:

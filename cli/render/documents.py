@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cli.wiring import Answer, Hit, IngestOutcome
     from continual_dml.records import Generation, QuarantinedFile, TaskSummary
     from continual_dml.settings import ModelSettings
+    from continual_dml.strategies.acceptance import Verdict
     from continual_dml.workflows.estimate_ingest import IngestEstimate
     from continual_dml.workflows.plan_task import TaskPlan
     from continual_dml.workflows.refresh_items import RefreshResult
@@ -137,15 +138,31 @@ def category_counts(plan: TaskPlan) -> list[tuple[str, str, int, int]]:
 
 
 def query_document(answer: Answer) -> dict[str, Any]:
-    """Return the neighbours of each query image."""
+    """Return the neighbours of each query image, and what is to be thought of them.
+
+    ``match`` is None where nothing was judged, ``no_threshold`` then says why it could not be; ``threshold``
+    is the score that the nearest needs in its category, ``confidence`` how likely that category is right.
+    """
+    verdicts = answer.verdicts or (None,) * len(answer.queries)
     return {
         "schema_version": SCHEMA_VERSION,
         "generation": answer.generation,
+        **({} if answer.no_threshold is None else {"no_threshold": answer.no_threshold}),
         "queries": [
-            {"path": path, "neighbours": [_neighbour(rank, hit) for rank, hit in enumerate(hits, 1)]}
-            for path, hits in answer.queries
+            {
+                "path": path,
+                **_verdict(verdict),
+                "neighbours": [_neighbour(rank, hit) for rank, hit in enumerate(hits, 1)],
+            }
+            for (path, hits), verdict in zip(answer.queries, verdicts, strict=True)
         ],
     }
+
+
+def _verdict(verdict: Verdict | None) -> dict[str, Any]:
+    if verdict is None:
+        return {"match": None, "threshold": None, "confidence": None}
+    return {"match": verdict.match, "threshold": verdict.threshold, "confidence": verdict.confidence}
 
 
 def _neighbour(rank: int, hit: Hit) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from cli.render.contact_sheet import (
     MARGIN,
     MOST_QUERIES,
     NEUTRAL,
+    PALENESS,
     PER_LINE,
     RIGHT,
     TILE,
@@ -28,6 +29,7 @@ from cli.wiring import Answer, Hit
 from continual_dml.errors import CdmlError, SettingsError
 from continual_dml.records import CatalogItem, Role
 from continual_dml.settings import StreamSettings
+from continual_dml.strategies.acceptance import Verdict
 
 TOP = MARGIN + LEGEND
 
@@ -75,6 +77,19 @@ def test_neighbours_of_a_query_of_unknown_category_are_framed_grey(tmp_path, pic
     sheet = drawn(tmp_path, answer, [None])
 
     assert sheet.getpixel((left_of(0) + 1, TOP + TILE // 2)) == ImageColor.getrgb(NEUTRAL)
+
+
+def test_neighbours_that_are_no_match_are_pale(tmp_path, pictures):
+    queries = ((str(pictures["query"]), [hit(pictures["apple"], "apple")]),) * 2
+    verdicts = (Verdict(False, 0.8, 0.2), Verdict(True, 0.7, 0.9))
+
+    sheet = drawn(tmp_path, Answer(1, queries, verdicts=verdicts), ["pear", "apple"])
+
+    second = TOP + (sheet.height - 2 * MARGIN - LEGEND) // 2
+    for top, frame, paper in ((TOP, WRONG, PALENESS), (second, RIGHT, 0)):
+        for x, colour in ((left_of(0) + 1, frame), (left_of(0) + TILE // 2, "olive")):
+            expected = [(1 - paper) * c + paper * 255 for c in ImageColor.getrgb(colour)]
+            assert sheet.getpixel((x, top + TILE // 2)) == pytest.approx(expected, abs=1.5)
 
 
 @pytest.mark.parametrize("change", ["gone", "other content"])
