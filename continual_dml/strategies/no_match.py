@@ -21,6 +21,8 @@ from continual_dml.strategies.acceptance import AcceptanceRule
 from continual_dml.strategies.unknown_tests import DIGITS, UnknownTest, Vectors, offsets_of
 
 RECENT_TESTS = 5
+SAME_IMAGE = 0.999
+"""A cosine that no threshold is above."""
 FEWEST_ANSWERS = 20
 """Fewer held-out queries say nothing about how sure an answer is."""
 
@@ -107,27 +109,26 @@ def calibrate(
     """
     offsets, closeness = offsets_of(gallery)
     plain = AcceptanceRule(None, None, offsets)
-    known = queries.vectors[np.isin(queries.categories, gallery.categories)]
-    own = queries.categories[np.isin(queries.categories, gallery.categories)]
-    near = nearest_categories(known, gallery.vectors, gallery.categories)
-    first = near.categories[:, 0]
-    scores = plain.scores(near.similarities[:, 0], first)
+    held = np.isin(queries.categories, gallery.categories)
+    own = queries.categories[held]
+    near = nearest_categories(queries.vectors[held], gallery.vectors, gallery.categories)
+    best, first = near.similarities[:, 0], near.categories[:, 0]
     recent = tuple(tests)[-RECENT_TESTS:]
     simulated, simulated_of = _simulated(plain, near, own)
     unknown, unknown_of = _with_tests(simulated, simulated_of, recent)
     threshold, reason = _threshold(unknown, unknown_of, target)
-    found = threshold is not None
-    level = threshold if threshold is not None else math.nan
-    never_seen = sum(len(test.scores) for test in recent)
+    level = math.inf if threshold is None else threshold
+    offsets = _reachable(offsets, threshold)
+    scores = AcceptanceRule(None, None, offsets).scores(best, first)
     return Calibration(
         target=target,
         rule=AcceptanceRule(threshold, reason, offsets, _likely(scores, near, first == own)),
-        false_accepts=_known(accept_rate_of_categories(unknown, unknown_of, level)) if found else None,
-        true_accepts=_known(accept_rate(scores, level)) if found else None,
-        auroc=_known(auroc(scores, unknown)),
+        false_accepts=_share_of(threshold, accept_rate_of_categories(unknown, unknown_of, level)),
+        true_accepts=_share_of(threshold, accept_rate(scores, level)),
+        auroc=_known(auroc(plain.scores(best, first), unknown)),
         queries=len(own),
         simulated=len(np.unique(simulated_of)),
-        never_seen=never_seen,
+        never_seen=sum(len(test.scores) for test in recent),
         tests=recent,
         categories=_figures(gallery, closeness, offsets, threshold, first, own),
     )
@@ -169,6 +170,13 @@ def _threshold(
     )
 
 
+def _reachable(offsets: Mapping[int, float], threshold: float | None) -> dict[int, float]:
+    """Return the offsets so that what is as good as the same image matches in every category."""
+    if threshold is None:
+        return dict(offsets)
+    return {name: min(offset, SAME_IMAGE - threshold) for name, offset in offsets.items()}
+
+
 def _likely(
     scores: NDArray[np.float64], near: NearestCategories, right: NDArray[np.bool_]
 ) -> Logistic | None:
@@ -204,6 +212,10 @@ def _figures(
             interval=(round(low, DIGITS), round(high, DIGITS)),
         )
     return figures
+
+
+def _share_of(threshold: float | None, share: float) -> float | None:
+    return None if threshold is None else _known(share)
 
 
 def _known(value: float) -> float | None:

@@ -88,6 +88,14 @@ def test_categories_that_earlier_generations_had_never_seen_have_a_vote_each():
     assert (with_tests.simulated, with_tests.never_seen) == (24, 10)
 
 
+def test_an_image_that_is_in_the_gallery_matches_in_every_category():
+    gallery = circle([0, 0.1, 90, 120, 200, 230], [4, 4, 5, 5, 6, 6])
+    rule = calibrate(circle([], []), gallery, 0.1, [past_test([0.97] * 20)]).rule
+    assert rule.threshold + CLOSENESS_COUNTS * (cosine(0.1) - cosine(30)) > 1
+    assert rule.judge([1.0, 0.2], [4, 5]).match
+    assert not rule.judge([0.998, 0.2], [4, 5]).match
+
+
 def test_tests_of_long_ago_are_let_go():
     queries, gallery = ring(24)
     tests = [past_test([0.999], generation) for generation in range(1, RECENT_TESTS + 3)]

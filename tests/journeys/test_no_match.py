@@ -9,7 +9,7 @@ from PIL import Image
 
 from streams.glyphs import render_task
 
-TINY_TASK = ("--steps", "3", "--device", "cpu", "--precision", "fp32", "-q")
+TINY_TASK = ("--steps", "3", "--min-recall", "0", "--device", "cpu", "--precision", "fp32", "-q")
 
 
 @pytest.fixture
