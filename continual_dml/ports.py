@@ -15,6 +15,7 @@ from continual_dml.records import (
     Neighbours,
     Publication,
     TaskSummary,
+    ViewPart,
 )
 
 if TYPE_CHECKING:
@@ -168,6 +169,17 @@ class Draft(Protocol):
         """Write the search index over ``vectors`` (N, D) with ``ids`` (N,).
 
         ``thin``: the parent's index holds these very vectors, and others that may stay in its file.
+        """
+
+    @property
+    def takes_views(self) -> bool:
+        """Whether :meth:`write_view_index` makes an index of the kind that the workspace wants."""
+
+    def write_view_index(self, parts: Sequence[ViewPart]) -> None:
+        """Write a search index that keeps no vectors: it computes them from features.
+
+        Args:
+            parts: one or more; their files were written or taken over before.
         """
 
     def inherit(self, name: str) -> None:

@@ -131,6 +131,19 @@ class GalleryLabels:
 
 
 @dataclass(frozen=True, slots=True)
+class ViewPart:
+    """Gallery items of one birth generation whose vectors are computed from their features when asked for.
+
+    ``items_file``: the generation's file with ``ids`` (n,) int64 and ``features`` (n, F) float16.
+    ``map_file``: that with ``matrix`` (D, F) and ``offset`` (D,) float64, so that a vector is
+    ``normalise(matrix @ feature + offset)``.
+    """
+
+    items_file: str
+    map_file: str
+
+
+@dataclass(frozen=True, slots=True)
 class Generation:
     """One published state of the workspace."""
 

@@ -5,20 +5,22 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from numpy.typing import NDArray
 
 from continual_dml.errors import CorruptIndex
 from continual_dml.records import Generation
 from storage.durable import FileEntry
-from storage.index.stored import IndexKind, StoredIndex
+from storage.index import flat_view
+from storage.index.stored import StoredIndex
 from storage.index_kinds import index_kind
-from storage.manifest import MANIFEST_NAME, Manifest, is_catalogue_name
-from storage.proven_files import remember
+from storage.manifest import MANIFEST_NAME, IndexEntry, Manifest, is_catalogue_name
+from storage.proven_files import remember_all
 from storage.tensor_files import parse_tensors
+from storage.tensor_headers import Content
 from storage.verified_files import (
     ADVICE,
     map_verified,
@@ -29,6 +31,10 @@ from storage.verified_files import (
 
 if TYPE_CHECKING:
     from storage.catalog.engine import Database
+
+
+class _OpenIndex(Protocol):
+    def __call__(self, contents: Sequence[Content], *, proven: bool) -> StoredIndex: ...
 
 
 class PublishedArtefacts:
@@ -102,7 +108,7 @@ class PublishedArtefacts:
 
     @property
     def index_files(self) -> Sequence[str]:
-        """Names of the files that the search index is in."""
+        """Names of the files that the search index is in; not those that it only reads."""
         entry = self._manifest.index
         return [entry.file] if entry.removed_file is None else [entry.file, entry.removed_file]
 
@@ -141,13 +147,7 @@ class PublishedArtefacts:
     def open_index(self, *, afresh: bool = False) -> StoredIndex:
         """Return the search index; ``afresh`` checks all of it again. Raises as :meth:`read_tensors`."""
         entry = self._manifest.index
-        try:
-            kind = index_kind(entry.kind, self._database, self._generation.generation_id)
-        except KeyError as error:
-            raise CorruptIndex(
-                f"{self._directory} has an index of unknown kind '{entry.kind}': {ADVICE}"
-            ) from error
-        index = self._mapped_index(kind, entry.file, afresh=afresh)
+        index = self._opened_index(entry, afresh=afresh)
         if entry.removed_file is not None:
             index = self._thinned(index, entry.removed_file)
         if (index.dimension, len(index)) != (entry.dimension, entry.items):
@@ -155,6 +155,23 @@ class PublishedArtefacts:
         if afresh:
             index.prove()
         return index
+
+    def _opened_index(self, entry: IndexEntry, *, afresh: bool) -> StoredIndex:
+        if entry.kind == flat_view.KIND:
+            return self._mapped_index(flat_view.FlatViewIndex.from_buffers, entry, afresh=afresh)
+        try:
+            kind = index_kind(entry.kind, self._database, self._generation.generation_id)
+        except KeyError as error:
+            raise CorruptIndex(
+                f"{self._directory} has an index of unknown kind '{entry.kind}': {ADVICE}"
+            ) from error
+        if not kind.maps:
+            return kind.from_bytes(self.read_bytes(entry.file))
+
+        def opened(contents: Sequence[Content], *, proven: bool) -> StoredIndex:
+            return kind.from_buffer(contents[0], proven=proven)
+
+        return self._mapped_index(opened, entry, afresh=afresh)
 
     def _thinned(self, index: StoredIndex, name: str) -> StoredIndex:
         """Leave out of ``index`` what the named file lists."""
@@ -167,14 +184,20 @@ class PublishedArtefacts:
             raise CorruptIndex(f"{self._directory} leaves items out of an index of kind '{kind}': {ADVICE}")
         return thinned
 
-    def _mapped_index(self, kind: IndexKind, name: str, *, afresh: bool) -> StoredIndex:
-        if not kind.maps:
-            return kind.from_bytes(self.read_bytes(name))
-        with self._opened(name) as (descriptor, entry):
-            mapped = map_verified(descriptor, str(self.path(name)), entry.size, entry.sha256, afresh=afresh)
-            index = kind.from_buffer(mapped.content, proven=mapped.proven)
-            if not mapped.proven:
-                remember(descriptor, entry.sha256)
+    def _mapped_index(self, opened: _OpenIndex, entry: IndexEntry, *, afresh: bool) -> StoredIndex:
+        """Return what ``opened`` makes of the index's own file and of those that it reads, all mapped."""
+        with ExitStack() as held:
+            files = [(name, *held.enter_context(self._opened(name))) for name in (entry.file, *entry.reads)]
+            mapped = [
+                map_verified(descriptor, str(self.path(name)), found.size, found.sha256, afresh=afresh)
+                for name, descriptor, found in files
+            ]
+            index = opened([one.content for one in mapped], proven=all(one.proven for one in mapped))
+            remember_all(
+                (descriptor, found.sha256)
+                for (_, descriptor, found), one in zip(files, mapped, strict=True)
+                if not one.proven
+            )
         return index
 
     def read_bytes(self, name: str) -> bytes:

@@ -27,6 +27,7 @@ class IndexEntry:
 
     ``recall_at_10``: which share of the ten best items it found when it was built, None where it always does.
     ``removed_file``: the file with the ids that ``file`` holds and that are gone, None where all are there.
+    ``reads``: further files of the generation that a search reads, in the order in which the kind wants them.
     """
 
     kind: str
@@ -38,6 +39,7 @@ class IndexEntry:
     metric: str = "inner-product"
     recall_at_10: float | None = None
     removed_file: str | None = None
+    reads: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,9 @@ class Manifest:
             document.pop("checksum", None)
             if document.pop("format_version") != FORMAT_VERSION:
                 raise ValueError("another format version")
-            document["index"] = IndexEntry(**document["index"])
+            index = document["index"]
+            reads = tuple(map(check_name, index.get("reads", ())))
+            document["index"] = IndexEntry(**{**index, "reads": reads})
             document["files"] = {
                 check_name(name): FileEntry(**entry) for name, entry in document["files"].items()
             }

@@ -11,11 +11,12 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from storage import durable
 
-_MOST_ENTRIES = 256
+_MOST_ENTRIES = 1024
 SETTLED_SECONDS = 2.0
 """A younger file may be written to once more within one tick of the file system's clock."""
 
@@ -27,12 +28,21 @@ def is_proven(descriptor: int, sha256: str) -> bool:
 
 def remember(descriptor: int, sha256: str) -> None:
     """Remember that the open file has this hash, and that its content was checked; may do nothing."""
-    identity = _identity(descriptor)
+    remember_all([(descriptor, sha256)])
+
+
+def remember_all(files: Iterable[tuple[int, str]]) -> None:
+    """Remember several open files, each given with its hash, as :func:`remember`."""
     path = _path()
-    if path is None or time.time() - os.fstat(descriptor).st_ctime < SETTLED_SECONDS:
+    settled = {
+        sha256: _identity(descriptor)
+        for descriptor, sha256 in files
+        if time.time() - os.fstat(descriptor).st_ctime >= SETTLED_SECONDS
+    }
+    if path is None or not settled:
         return
-    entries = {key: value for key, value in _remembered().items() if key != sha256}
-    newest = dict([*entries.items(), (sha256, identity)][-_MOST_ENTRIES:])
+    entries = {key: value for key, value in _remembered().items() if key not in settled}
+    newest = dict([*entries.items(), *settled.items()][-_MOST_ENTRIES:])
     durable.replace_note(path, json.dumps(newest))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from continual_dml.errors import CatalogError, WorkspaceError
-from continual_dml.records import ImageRecord
-from storage import durable, index_files, query_copies
+from continual_dml.records import ImageRecord, ViewPart
+from storage import durable, index_files, query_copies, view_files
 from storage.artefacts import PublishedArtefacts
 from storage.catalog.engine import Database
 from storage.catalog.publish import Reservation
@@ -23,6 +23,7 @@ from storage.manifest import IndexEntry, check_name
 from storage.self_test import Sample, sample_of
 from storage.tensor_files import render_tensors
 from storage.workspace import Workspace
+from storage.workspace_file import INDEX_KINDS
 
 
 class StagedFiles:
@@ -76,6 +77,27 @@ class StagedFiles:
         self._take(files.written, files.inherited)
         self._index = files.entry
         self._sample = sample_of(ids, vectors)
+
+    @property
+    def takes_views(self) -> bool:
+        """Whether an index that computes its vectors is of the kind that the workspace wants: ``flat``."""
+        return self._workspace.index_kind == INDEX_KINDS[0]
+
+    def write_view_index(self, parts: Sequence[ViewPart]) -> None:
+        """Write a search index that computes vectors from features.
+
+        Args:
+            parts: one or more; their files were written or taken over before.
+
+        Raises:
+            GalleryError: a file of a part is missing or of another shape than the others, an id occurs twice,
+                or a vector has no length that could be made 1.
+            WorkspaceError: the index was written before, or the disk refuses.
+        """
+        self._require_open()
+        files, self._sample = view_files.viewed(parts, self._staging, self._files)
+        self._take(files.written, files.inherited)
+        self._index = files.entry
 
     def inherit(self, name: str) -> None:
         """Take an unchanged file over from the parent generation without copying it.

@@ -15,7 +15,8 @@ from storage.tensor_headers import MAX_HEADER_BYTES, Content, StoredArray, read_
 from storage.verified_files import ADVICE
 
 _VIEWED: Mapping[str, np.dtype[Any]] = {
-    "F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "I64": np.dtype("<i8"), "U8": np.dtype("u1"),
+    "F64": np.dtype("<f8"), "F32": np.dtype("<f4"), "F16": np.dtype("<f2"),
+    "I64": np.dtype("<i8"), "U8": np.dtype("u1"),
 }  # fmt: skip
 
 

@@ -72,17 +72,35 @@ def map_verified(descriptor: int, where: str, size: int, sha256: str, *, afresh:
     Raises:
         CorruptIndex: it differs or cannot be read.
     """
-    try:
-        found = os.fstat(descriptor).st_size
-        if found != size:
-            raise CorruptIndex(f"{where} has {found} bytes instead of {size}: {ADVICE}")
-        content = mmap.mmap(descriptor, size, access=mmap.ACCESS_READ) if size else b""
-    except OSError as error:
-        raise CorruptIndex(f"cannot read {where}: {os.strerror(error.errno or 0)}; {ADVICE}") from error
+    content = _mapped(descriptor, where, size)
     proven = not afresh and is_proven(descriptor, sha256)
     if not proven and hashlib.sha256(content).hexdigest() != sha256:
         raise CorruptIndex(f"{where} differs from what was published: {ADVICE}")
     return Mapped(content, proven)
+
+
+def map_staged(path: Path, size: int) -> mmap.mmap | bytes:
+    """Map a file that was just written, or taken over, for a generation that is not published yet.
+
+    Raises:
+        CorruptIndex: it cannot be read.
+        FileNotFoundError: it is gone.
+    """
+    descriptor = open_published(path)
+    try:
+        return _mapped(descriptor, str(path), size)
+    finally:
+        os.close(descriptor)
+
+
+def _mapped(descriptor: int, where: str, size: int) -> mmap.mmap | bytes:
+    try:
+        found = os.fstat(descriptor).st_size
+        if found != size:
+            raise CorruptIndex(f"{where} has {found} bytes instead of {size}: {ADVICE}")
+        return mmap.mmap(descriptor, size, access=mmap.ACCESS_READ) if size else b""
+    except OSError as error:
+        raise CorruptIndex(f"cannot read {where}: {os.strerror(error.errno or 0)}; {ADVICE}") from error
 
 
 def read_verified(descriptor: int, where: str, size: int | None, sha256: str) -> bytes:

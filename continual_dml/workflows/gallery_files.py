@@ -1,14 +1,21 @@
-"""Where a generation keeps its gallery: two files per birth generation."""
+"""Where a generation keeps its gallery: two files per birth generation.
+
+One has ids and features, and stays as it is from generation to generation. The other has either the vectors,
+or the map that they are computed with.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from continual_dml.memory.feature_views import FeatureView
 from continual_dml.ports import Artefacts, Draft
-from continual_dml.records import GalleryPart, VectorState
+from continual_dml.records import GalleryPart, VectorState, ViewPart
 
 
 def items_file(birth: int) -> str:
@@ -21,13 +28,80 @@ def vectors_file(birth: int) -> str:
     return f"vectors-{birth:08d}.safetensors"
 
 
-def stored_parts(artefacts: Artefacts, report: Mapping[str, Any]) -> Iterator[GalleryPart]:
+def map_file(birth: int) -> str:
+    """Name of the file with the map from features to vectors of the items born in generation ``birth``."""
+    return f"map-{birth:08d}.safetensors"
+
+
+class StoredPart:
+    """A gallery part of a published generation, each file read when it is first needed.
+
+    Has what a ``continual_dml.records.GalleryPart`` has.
+
+    Args:
+        artefacts: the generation's files.
+        birth_generation: in which its items were embedded.
+        state: of its vectors.
+    """
+
+    def __init__(self, artefacts: Artefacts, birth_generation: int, state: VectorState) -> None:
+        self.birth_generation = birth_generation
+        self.state = state
+        self._artefacts = artefacts
+
+    @property
+    def ids(self) -> NDArray[np.int64]:
+        """Ids (n,) of its items."""
+        ids: NDArray[np.int64] = self._items["ids"]
+        return ids
+
+    @property
+    def features(self) -> NDArray[np.float16]:
+        """Their features (n, F)."""
+        features: NDArray[np.float16] = self._items["features"]
+        return features
+
+    @cached_property
+    def vectors(self) -> NDArray[np.float32]:
+        """Their unit vectors (n, D)."""
+        view = self.view
+        if view is not None:
+            return view(self.features)
+        stored = self._artefacts.read_tensors(vectors_file(self.birth_generation))
+        vectors: NDArray[np.float32] = stored["vectors"]
+        return vectors
+
+    @property
+    def computed(self) -> bool:
+        """Whether the vectors are computed from the features; else they are stored."""
+        return map_file(self.birth_generation) in self._artefacts.names()
+
+    @cached_property
+    def view(self) -> FeatureView | None:
+        """What computes the vectors where none are stored; None where they are."""
+        if not self.computed:
+            return None
+        stored = self._artefacts.read_tensors(map_file(self.birth_generation))
+        return FeatureView(stored["matrix"], stored["offset"])
+
+    def loaded(self, state: VectorState | None = None) -> GalleryPart:
+        """Return the same with all of it in memory, in another state where one is given."""
+        return self.carried(self.vectors, self.state if state is None else state)
+
+    def carried(self, vectors: NDArray[np.float32], state: VectorState) -> GalleryPart:
+        """Return the same with other vectors (n, D)."""
+        return GalleryPart(self.birth_generation, state, self.ids, self.features, vectors)
+
+    @cached_property
+    def _items(self) -> dict[str, NDArray[Any]]:
+        return self._artefacts.read_tensors(items_file(self.birth_generation))
+
+
+def stored_parts(artefacts: Artefacts, report: Mapping[str, Any]) -> Iterator[StoredPart]:
     """Yield the gallery parts of a published generation and its report, oldest birth first."""
     states = {int(part["birth_generation"]): part["state"] for part in report["parts"]}
     for birth in sorted(states):
-        items = artefacts.read_tensors(items_file(birth))
-        vectors = artefacts.read_tensors(vectors_file(birth))["vectors"]
-        yield GalleryPart(birth, VectorState(states[birth]), items["ids"], items["features"], vectors)
+        yield StoredPart(artefacts, birth, VectorState(states[birth]))
 
 
 def write_parts(draft: Draft, parts: Sequence[GalleryPart], parent_report: Mapping[str, Any]) -> None:
@@ -45,3 +119,20 @@ def write_parts(draft: Draft, parts: Sequence[GalleryPart], parent_report: Mappi
     draft.write_index(
         np.concatenate([part.ids for part in parts]), np.concatenate([part.vectors for part in parts])
     )
+
+
+def write_views(draft: Draft, views: Mapping[int, FeatureView]) -> None:
+    """Write how vectors are computed from features, and the index that does so, instead of vectors.
+
+    Args:
+        draft: of the next generation; it has the items file of each part already.
+        views: by birth generation, one or more.
+    """
+    for birth, view in views.items():
+        draft.write_tensors(map_file(birth), {"matrix": view.matrix, "offset": view.offset})
+    draft.write_view_index([view_part(birth) for birth in views])
+
+
+def view_part(birth: int) -> ViewPart:
+    """Return what an index has to know of the items born in generation ``birth``."""
+    return ViewPart(items_file(birth), map_file(birth))

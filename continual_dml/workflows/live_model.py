@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from continual_dml.embedding.embedder import Embedder
 from continual_dml.embedding.precision import Compute
 from continual_dml.ports import Shards
-from continual_dml.records import GalleryPart, VectorState
+from continual_dml.records import VectorState
 from continual_dml.strategies.carrying import Carrying
 from continual_dml.strategies.heads import Head
 from continual_dml.strategies.state import LearnerState
@@ -32,7 +32,7 @@ class LiveModel:
     moved: bool = True
     shards: Shards | None = None
 
-    def state_of(self, part: GalleryPart) -> VectorState:
+    def state_of(self, before: VectorState) -> VectorState:
         """Return the state of a part's vectors once they were carried forward: fresh where nothing moved."""
-        exact = not self.moved and part.state is VectorState.FRESH
+        exact = not self.moved and before is VectorState.FRESH
         return VectorState.FRESH if exact else VectorState.PROJECTED

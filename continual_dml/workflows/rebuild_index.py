@@ -1,4 +1,4 @@
-"""Build the search index anew from the vectors that a generation keeps beside it."""
+"""Build the search index anew from what a generation keeps beside it: vectors, or features and maps."""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ from continual_dml.workflows.drafting import drafting
 from continual_dml.workflows.rewrite_gallery import rewrite_gallery
 
 
-def rebuild_index(store: Store) -> Generation:
+def rebuild_index(store: Store, *, with_vectors: bool = False) -> Generation:
     """Publish the live generation again, all files but the index taken over.
+
+    Args:
+        store: open for writing.
+        with_vectors: write all vectors also where the live generation computes them from features.
 
     Raises:
         CorruptIndex: another file is damaged as well; nothing is published.
@@ -21,5 +25,5 @@ def rebuild_index(store: Store) -> Generation:
         raise CatalogError("no task is ingested yet: there is no index")
     with drafting(store, "rebuilding the index") as draft:
         parent = store.open_generation(head)
-        counts = rewrite_gallery(parent, draft, (), renew_index=True)
+        counts = rewrite_gallery(parent, draft, (), renew_index=True, with_vectors=with_vectors)
         return draft.publish_deletion(Deletion((), counts, purged=False), parent.config)

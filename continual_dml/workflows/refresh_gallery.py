@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from continual_dml.errors import GalleryError
 from continual_dml.ports import ImageReader, ProgressListener, Store
 from continual_dml.records import NO_LIMIT, CatalogItem, GalleryPart, RefreshBudget, VectorState
 from continual_dml.workflows.embed_files import embed_files
+from continual_dml.workflows.gallery_files import StoredPart
 from continual_dml.workflows.live_model import LiveModel
 
 IMAGES_AT_ONCE = 512
@@ -37,7 +38,7 @@ class RefreshTools:
 
 
 def refresh_gallery(
-    parts: Sequence[GalleryPart],
+    parts: Sequence[StoredPart],
     mode: str,
     budget: RefreshBudget,
     model: LiveModel,
@@ -58,9 +59,9 @@ def refresh_gallery(
         GalleryError: ``reembed`` and an image is missing or has changed.
     """
     if mode == "keep" and model.moved:
-        return [replace(part, state=VectorState.STALE) for part in parts], nothing_renewed(model)
+        return [part.loaded(VectorState.STALE) for part in parts], nothing_renewed(model)
     # Features that are exact need no image; the head is new in any case.
-    doubtful = [part for part in parts if model.state_of(part) is not VectorState.FRESH]
+    doubtful = [part for part in parts if model.state_of(part.state) is not VectorState.FRESH]
     if mode in ("project", "keep") or not doubtful:
         return [projected(part, np.arange(len(part.ids)), model) for part in parts], nothing_renewed(model)
     wanted = _by_doubt(doubtful, model) if budget.is_limited and mode == "auto" else _ids_of(doubtful)
@@ -71,22 +72,22 @@ def refresh_gallery(
     return [projected(part, rows, model) for part, rows in left if len(rows)], renewed
 
 
-def projected(part: GalleryPart, rows: NDArray[np.int64], model: LiveModel) -> GalleryPart:
+def projected(part: StoredPart, rows: NDArray[np.int64], model: LiveModel) -> GalleryPart:
     """Return the items in ``rows`` (n,) of a part with their features carried forward to now."""
     if len(rows) == len(part.ids):  # nothing to pick: no copy of everything
         vectors = model.carrying.vectors(part.features, part.birth_generation)
-        return replace(part, state=model.state_of(part), vectors=vectors)
+        return part.carried(vectors, model.state_of(part.state))
     features, birth = part.features[rows], part.birth_generation
     return GalleryPart(
-        birth, model.state_of(part), part.ids[rows], features, model.carrying.vectors(features, birth)
+        birth, model.state_of(part.state), part.ids[rows], features, model.carrying.vectors(features, birth)
     )
 
 
-def _ids_of(parts: Sequence[GalleryPart]) -> NDArray[np.int64]:
+def _ids_of(parts: Sequence[StoredPart]) -> NDArray[np.int64]:
     return np.concatenate([part.ids for part in parts])
 
 
-def _by_doubt(parts: Sequence[GalleryPart], model: LiveModel) -> NDArray[np.int64]:
+def _by_doubt(parts: Sequence[StoredPart], model: LiveModel) -> NDArray[np.int64]:
     """Return the ids of all items, those whose carried vectors are doubted most first."""
     errors = np.concatenate([model.carrying.errors(part.features, part.birth_generation) for part in parts])
     return _ids_of(parts)[np.argsort(-errors, kind="stable")]

@@ -4,23 +4,39 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from continual_dml.ports import Artefacts, Draft
-from continual_dml.records import CatalogItem, GalleryPart, PartCount
+from continual_dml.records import CatalogItem, PartCount, VectorState
 from continual_dml.reports import without_images
-from continual_dml.workflows.gallery_files import items_file, stored_parts, vectors_file
+from continual_dml.workflows.gallery_files import (
+    StoredPart,
+    items_file,
+    map_file,
+    stored_parts,
+    vectors_file,
+    view_part,
+)
 from continual_dml.workflows.kept_queries import born_queries, queries_file
 
 _REPORT = "report.json"
 
 
 def rewrite_gallery(
-    parent: Artefacts, draft: Draft, removed: Sequence[CatalogItem], *, renew_index: bool
+    parent: Artefacts,
+    draft: Draft,
+    removed: Sequence[CatalogItem],
+    *,
+    renew_index: bool,
+    with_vectors: bool = False,
 ) -> list[PartCount]:
     """Write what differs from the parent, take over all else, and count what is left.
+
+    Where the parent computes its vectors from features, so does what is left of it, unless the workspace
+    wants another kind of index by now.
 
     Args:
         parent: the live generation's files.
@@ -28,39 +44,89 @@ def rewrite_gallery(
         removed: images that it will be without, gallery and queries.
         renew_index: build the index anew whether or not something is removed from it, so that its files hold
             nothing but what is left.
+        with_vectors: write vectors also where the parent computes them.
     """
     report = parent.read_json(_REPORT)
     gone = np.array([item.item_id for item in removed], dtype=np.int64)
-    before = list(stored_parts(parent, report))
-    left = [_without(part, gone) for part in before]
-    changed = [less for part, less in zip(before, left, strict=True) if len(less.ids) < len(part.ids)]
-    written = {name(part.birth_generation) for part in changed for name in (items_file, vectors_file)}
-    written.add(_REPORT)
-    for part in changed:
-        _write_part(draft, part)
-    written |= _rewrite_queries(parent, draft, gone)
-    if before and (changed or renew_index):
+    parts = [_Left.of(part, gone) for part in stored_parts(parent, report)]
+    computed = any(part.computed for part in parts)
+    as_view = computed and draft.takes_views and not with_vectors and any(part.items for part in parts)
+    renewed = bool(parts) and (renew_index or as_view != computed or any(part.changed for part in parts))
+    written = {_REPORT, *(name for part in parts for name in part.outdated(as_view=as_view))}
+    if renewed:
         written.update(parent.index_files)
-        draft.write_index(
-            np.concatenate([part.ids for part in left]),
-            np.concatenate([part.vectors for part in left]),
-            thin=not renew_index,
-        )
+    written |= _rewrite_queries(parent, draft, gone)
     for name in parent.names():
         if name not in written:
             draft.inherit(name)
-    counts = [PartCount(part.birth_generation, part.state, len(part.ids)) for part in left if len(part.ids)]
+    if as_view:
+        _write_views(parent, draft, parts, renewed=renewed)
+    else:
+        _write_vectors(parent, draft, parts, renewed=renewed, thin=not renew_index)
+    counts = [PartCount(part.birth, part.state, part.items) for part in parts if part.items]
     roles = Counter(item.role.value for item in removed)
     draft.write_json(_REPORT, without_images(report, draft.generation_id, counts, roles))
     return counts
 
 
-def _write_part(draft: Draft, part: GalleryPart) -> None:
-    """Write what is left of a part; nothing where nothing is left."""
-    if len(part.ids):
-        birth = part.birth_generation
-        draft.write_tensors(items_file(birth), {"ids": part.ids, "features": part.features})
-        draft.write_tensors(vectors_file(birth), {"vectors": part.vectors})
+@dataclass(frozen=True, slots=True, eq=False)
+class _Left:
+    """The ``rows`` (n,) of a part that stay; ``computed``: its vectors are, from features."""
+
+    birth: int
+    state: VectorState
+    rows: NDArray[np.int64]
+    changed: bool
+    computed: bool
+
+    @classmethod
+    def of(cls, part: StoredPart, gone: NDArray[np.int64]) -> _Left:
+        rows = np.flatnonzero(~np.isin(part.ids, gone))
+        return cls(part.birth_generation, part.state, rows, len(rows) < len(part.ids), part.computed)
+
+    @property
+    def items(self) -> int:
+        return len(self.rows)
+
+    def outdated(self, *, as_view: bool) -> set[str]:
+        """Return the names of the parent's files that have to be written anew, or not at all."""
+        names = {items_file(self.birth), vectors_file(self.birth)} if self.changed else set()
+        return names if as_view and self.items else names | {map_file(self.birth)}
+
+    def opened(self, parent: Artefacts) -> StoredPart:
+        """Return all of the part, nothing of it read yet."""
+        return StoredPart(parent, self.birth, self.state)
+
+
+def _write_views(parent: Artefacts, draft: Draft, parts: Sequence[_Left], *, renewed: bool) -> None:
+    for left in parts:
+        if left.changed and left.items:
+            _write_items(draft, left, left.opened(parent))
+    if renewed:
+        draft.write_view_index([view_part(left.birth) for left in parts if left.items])
+
+
+def _write_vectors(
+    parent: Artefacts, draft: Draft, parts: Sequence[_Left], *, renewed: bool, thin: bool
+) -> None:
+    ids, vectors = [], []
+    for left in parts if renewed else ():
+        part = left.opened(parent)
+        of_rows = part.vectors[left.rows] if part.view is None else part.view(part.features[left.rows])
+        if left.changed and left.items:
+            _write_items(draft, left, part)
+        if (left.changed or left.computed) and left.items:
+            draft.write_tensors(vectors_file(left.birth), {"vectors": of_rows})
+        ids.append(part.ids[left.rows])
+        vectors.append(of_rows)
+    if renewed:
+        draft.write_index(np.concatenate(ids), np.concatenate(vectors), thin=thin)
+
+
+def _write_items(draft: Draft, left: _Left, part: StoredPart) -> None:
+    draft.write_tensors(
+        items_file(left.birth), {"ids": part.ids[left.rows], "features": part.features[left.rows]}
+    )
 
 
 def _rewrite_queries(parent: Artefacts, draft: Draft, gone: NDArray[np.int64]) -> set[str]:
@@ -74,10 +140,3 @@ def _rewrite_queries(parent: Artefacts, draft: Draft, gone: NDArray[np.int64]) -
             if len(left.ids):
                 draft.write_tensors(name, {"ids": left.ids, "features": left.features})
     return changed
-
-
-def _without(part: GalleryPart, gone: NDArray[np.int64]) -> GalleryPart:
-    rows = np.flatnonzero(~np.isin(part.ids, gone))
-    return GalleryPart(
-        part.birth_generation, part.state, part.ids[rows], part.features[rows], part.vectors[rows]
-    )

@@ -25,9 +25,11 @@ from cli.machine import environment
 from continual_dml.errors import CatalogError, CorruptIndex, UnreadableImage
 from continual_dml.ports import SilentListener
 from continual_dml.settings import StreamSettings
+from storage.artefacts import PublishedArtefacts
 from storage.catalog import portable
 from storage.catalog.engine import Database
 from storage.index import INDEXES
+from storage.index.flat_view import KIND as VIEW
 from storage.manifest import MANIFEST_NAME
 from storage.reader import WorkspaceReader
 from storage.store import WorkspaceStore
@@ -36,6 +38,7 @@ from storage.workspace import Workspace
 from storage.workspace_file import INDEX_KINDS
 from streams.image_reader import read_image
 from tests.storage.tiny_tasks import SMALL, delete_images, publish_task
+from tests.storage.viewed_tasks import publish_gallery
 
 RESULTS, DOCUMENT, TABLES = (
     Path("benchmarks/results/mutations.jsonl"),
@@ -106,15 +109,29 @@ def artefacts(folder: Path, times: int, seed: int = 0) -> list[Tally]:
         with WorkspaceStore(workspace) as store:
             publish_task(store, "birds", folder / "images", gallery=12)
             delete_images(store, [2])
-        with WorkspaceReader(workspace) as reader:
-            names, directory = [MANIFEST_NAME, *reader.artefacts.all_names()], reader.artefacts.path("")
-            index_files = reader.artefacts.index_files
-        for name in names:
-            known = f"{name} ({kind})" if name in index_files else name
-            if known not in found:
-                random = Random(f"{seed} {known}")
-                found[known] = _artefact(workspace, directory / name, known, times, random)
+        _every_file(workspace, kind, times, seed, found)
+    workspace = Workspace.create(folder / VIEW, SMALL)
+    with WorkspaceStore(workspace) as store:
+        publish_gallery(store, "birds", folder / "images", view=False, gallery=12)
+        publish_gallery(store, "cars", folder / "images", view=True, gallery=12)
+    _every_file(workspace, VIEW, times, seed, found)
     return list(found.values())
+
+
+def _every_file(workspace: Workspace, kind: str, times: int, seed: int, found: dict[str, Tally]) -> None:
+    with WorkspaceReader(workspace) as reader:
+        names, directory = [MANIFEST_NAME, *reader.artefacts.all_names()], reader.artefacts.path("")
+        searched = _searched(reader.artefacts)
+    for name in names:
+        known = f"{name} ({kind})" if name in searched else name
+        if known not in found:
+            random = Random(f"{seed} {known}")
+            found[known] = _artefact(workspace, directory / name, known, times, random)
+
+
+def _searched(artefacts: PublishedArtefacts) -> set[str]:
+    """Return the names of the files that a search reads."""
+    return {*artefacts.index_files, *artefacts.manifest.index.reads}
 
 
 def _artefact(workspace: Workspace, path: Path, name: str, times: int, random: Random) -> Tally:
@@ -123,7 +140,7 @@ def _artefact(workspace: Workspace, path: Path, name: str, times: int, random: R
         path.write_bytes(mutated(content, random))
         try:
             with WorkspaceReader(workspace) as reader:
-                if path.name in reader.artefacts.index_files:
+                if path.name in _searched(reader.artefacts):
                     reader.index()
                 else:
                     reader.artefacts.read_bytes(path.name)

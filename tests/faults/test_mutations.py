@@ -6,7 +6,9 @@ from random import Random
 
 import pytest
 
+from continual_dml.workflows.gallery_files import items_file, map_file
 from storage.index import INDEXES
+from storage.index.flat_view import FILE_NAME
 from storage.index_files import REMOVED_FILE
 from tests.faults.mutations import FILE_KINDS, IMAGES, artefacts, catalogue, images, mutated
 
@@ -19,6 +21,7 @@ def test_a_published_file_that_is_changed_in_any_way_is_refused(tmp_path):
     assert names >= {"MANIFEST.json", "model.safetensors", "catalogue-00000001.jsonl"}
     assert names >= {f"{INDEXES[kind].file_name} ({kind})" for kind in FILE_KINDS}
     assert f"{REMOVED_FILE} (hnsw)" in names
+    assert names >= {f"{name} (flat-view)" for name in (FILE_NAME, items_file(1), map_file(1))}
     for one in found:
         assert one.wrong == []
         assert one.ended == {"CorruptIndex": TIMES}

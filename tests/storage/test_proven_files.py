@@ -9,7 +9,7 @@ import pytest
 from continual_dml.errors import CorruptIndex
 from continual_dml.ports import SilentListener
 from storage import proven_files, verified_files
-from storage.proven_files import is_proven, remember
+from storage.proven_files import is_proven, remember, remember_all
 from storage.reader import WorkspaceReader
 from storage.store import WorkspaceStore
 from storage.verification import verify
@@ -74,11 +74,11 @@ def test_a_damaged_cache_is_an_empty_one(opened, cache, content):
 
 
 def test_only_the_newest_are_remembered(opened, cache):
-    for number in range(300):
-        remember(opened[1], f"{number:064x}")
-    assert not is_proven(opened[1], f"{0:064x}")
-    assert is_proven(opened[1], f"{299:064x}")
-    assert cache.stat().st_size < 256 * 200
+    remember_all((opened[1], f"{number:064x}") for number in range(1050))
+    remember(opened[1], f"{1050:064x}")
+    known = [is_proven(opened[1], f"{number:064x}") for number in (0, 26, 27, 1049, 1050)]
+    assert known == [False, False, True, True, True]
+    assert cache.stat().st_size < 1024 * 200
 
 
 def test_where_no_cache_can_be_kept_files_are_hashed_each_time(opened, tmp_path, monkeypatch):
