@@ -224,7 +224,7 @@ def rendered(result: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {value}" for name, value in result["environment"].items())
     return "\n".join([
         f"{result['items']:,} items of {BIRTHS} birth generations, {result['width']} numbers to a feature, "
-        f"{result['dimension']} to a vector; {result['threads']} threads; searches: median (least to most) "
+        f"{result['dimension']} to a vector; threads: {result['threads']}; searches: median (least to most) "
         f"of {result['rounds']} rounds. Machine and versions: {versions}.", "",
         f"| | {' | '.join(kinds)} |", f"|---|{'---:|' * len(kinds)}", *rows,
     ])  # fmt: skip
