@@ -9,6 +9,7 @@ import typer
 from cli import options
 from cli.commands.backup import backup
 from cli.commands.benchmark import benchmark
+from cli.commands.compact import compact
 from cli.commands.delete import delete
 from cli.commands.demo import demo
 from cli.commands.gc import gc
@@ -59,7 +60,8 @@ def shared_options(
     """Image search that learns new categories one task at a time, and says what it forgot.
 
     The options here may stand before or after a command. Exit codes: 0 done, 1 failure, 2 usage, 3 done but
-    not with everything, 5 built but not live, 6 workspace locked, 7 integrity problem, 130 interrupted.
+    not with everything, 4 no match, 5 built but not live, 6 workspace locked, 7 integrity problem, 130
+    interrupted.
     """
     del version  # answered by its callback
     context.obj = Shell(workspace, as_json, quiet, debug)
@@ -78,6 +80,7 @@ app.command("rollback")(rollback)
 app.command("promote")(promote)
 app.command("tag")(tag)
 app.command("delete")(delete)
+app.command("compact")(compact)
 app.command("gc")(gc)
 app.command("verify")(verify)
 app.command("backup")(backup)

@@ -44,6 +44,46 @@ def run_promote(workspace: Workspace, wanted: str | None, listener: ProgressList
         return Promotion(before, now, store.refusals().get(now.generation_id), there)
 
 
+@dataclass(frozen=True, slots=True)
+class Compaction:
+    """Generation and kind of index before and now, equal where nothing was to do; bytes of the index."""
+
+    before: int
+    now: int
+    kind_before: str
+    kind_now: str
+    index_bytes: int
+
+
+def run_compact(workspace: Workspace, listener: ProgressListener) -> Compaction:
+    """Publish the live generation again with vectors and an index of the kind that the workspace wants.
+
+    Raises:
+        CatalogError: nothing is ingested yet.
+        CorruptIndex: a file of the live generation is damaged; nothing is published.
+    """
+    from continual_dml.errors import CatalogError
+    from continual_dml.workflows.rebuild_index import rebuild_index
+    from storage.store import WorkspaceStore
+
+    with WorkspaceStore(workspace) as store:
+        tell_warnings(store, listener)
+        live = store.head()
+        if live is None:
+            raise CatalogError(f"{workspace.root} holds no task yet: there is nothing to compact")
+        before = store.open_generation(live)
+        old = before.manifest.index
+        if old.kind == workspace.index_kind and old.removed_file is None:
+            number = live.generation_id
+            return Compaction(number, number, old.kind, old.kind, before.index_bytes)
+        listener.start("writing vectors and index", 1)
+        published = rebuild_index(store, with_vectors=True)
+        now = store.open_generation(published)
+        return Compaction(
+            live.generation_id, published.generation_id, old.kind, now.manifest.index.kind, now.index_bytes
+        )
+
+
 def run_rollback(
     workspace: Workspace, wanted: str | None, listener: ProgressListener
 ) -> tuple[Generation, Generation]:

@@ -175,6 +175,9 @@ class Draft(Protocol):
     def takes_views(self) -> bool:
         """Whether :meth:`write_view_index` makes an index of the kind that the workspace wants."""
 
+    def wants_views(self, items: int) -> bool:
+        """Whether a gallery of so many items is large enough for such an index, and it is of that kind."""
+
     def write_view_index(self, parts: Sequence[ViewPart]) -> None:
         """Write a search index that keeps no vectors: it computes them from features.
 

@@ -144,6 +144,11 @@ class PublishedArtefacts:
         except ValueError as error:
             raise CorruptIndex(f"{self.path(name)} is no JSON document ({error}): {ADVICE}") from error
 
+    @property
+    def index_bytes(self) -> int:
+        """Size of these files."""
+        return sum(self._manifest.files[name].size for name in self.index_files)
+
     def open_index(self, *, afresh: bool = False) -> StoredIndex:
         """Return the search index; ``afresh`` checks all of it again. Raises as :meth:`read_tensors`."""
         entry = self._manifest.index

@@ -83,6 +83,10 @@ class StagedFiles:
         """Whether an index that computes its vectors is of the kind that the workspace wants: ``flat``."""
         return self._workspace.index_kind == INDEX_KINDS[0]
 
+    def wants_views(self, items: int) -> bool:
+        """Whether a gallery of so many items is large enough for such an index, and it is of that kind."""
+        return self.takes_views and items > self._workspace.write_vectors_up_to
+
     def write_view_index(self, parts: Sequence[ViewPart]) -> None:
         """Write a search index that computes vectors from features.
 

@@ -125,6 +125,11 @@ class Workspace:
         return self._content.storage.index
 
     @property
+    def write_vectors_up_to(self) -> int:
+        """How many items a ``flat`` index may have whose vectors are written, instead of computed."""
+        return self._content.storage.write_vectors_up_to
+
+    @property
     def database_url(self) -> str:
         """The catalogue's address with its password: never for messages, see :attr:`database_label`."""
         return self._content.database_url or f"sqlite:///{self.root / 'catalog.db'}"

@@ -41,16 +41,22 @@ class StorageSettings:
 
     ``keep_generations``: how many generations of the live lineage stay on disk, the live one included.
     ``index``: how the next generation's vectors are searched, one of ``INDEX_KINDS``.
+    ``write_vectors_up_to``: with more items a ``flat`` index computes vectors from features when it is
+    searched: a refresh then writes next to nothing, and a single query takes longer.
     """
 
     keep_generations: int = 1
     index: str = INDEX_KINDS[0]
+    write_vectors_up_to: int = 100_000
 
     def __post_init__(self) -> None:
         number = self.keep_generations
         if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= 10_000:
             raise SettingsError(f"keep_generations is {number!r}; it must be a whole number from 1 to 10000")
         choice("index", self.index, INDEX_KINDS)
+        most = self.write_vectors_up_to
+        if isinstance(most, bool) or not isinstance(most, int) or most < 0:
+            raise SettingsError(f"write_vectors_up_to is {most!r}; it must be a whole number, 0 or more")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cli.deletions import DeleteOutcome
-    from cli.housekeeping import Promotion
+    from cli.housekeeping import Compaction, Promotion
     from cli.wiring import Answer, Hit, IngestOutcome
     from continual_dml.records import Generation, QuarantinedFile, TaskSummary
     from continual_dml.settings import ModelSettings
@@ -202,6 +202,11 @@ def promote_document(done: Promotion) -> dict[str, Any]:
         "live": done.now.generation_id,
         "refusal": done.refusal,
     }
+
+
+def compact_document(done: Compaction) -> dict[str, Any]:
+    """Return generation and kind of index before and now, equal where nothing was to do, and its size."""
+    return {"schema_version": SCHEMA_VERSION, **asdict(done)}
 
 
 def delete_document(outcome: DeleteOutcome) -> dict[str, Any]:

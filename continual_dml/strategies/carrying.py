@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from continual_dml.memory.discriminant_head import unit_rows
 from continual_dml.memory.drift import AffineMap
+from continual_dml.memory.feature_views import FeatureView
 from continual_dml.settings import Settings
 from continual_dml.strategies.heads import MemberHead
 from continual_dml.strategies.state import LearnerState, MemberState
@@ -42,7 +43,8 @@ class MemberCarrying:
 
     def vectors(self, features: NDArray[np.floating], birth: int) -> NDArray[np.float32]:
         """Return the unit vectors (N, D) of features that were stored in generation ``birth``."""
-        return unit_rows(self.lengthy(features, birth))
+        view = self.view_of(birth)
+        return unit_rows(self.lengthy(features, birth)) if view is None else view(features)
 
     def of_live(self, features: NDArray[np.floating]) -> NDArray[np.float32]:
         """Return the unit vectors (N, D) of features (N, F) that the live network gave."""
@@ -54,6 +56,11 @@ class MemberCarrying:
         if folded is None:
             return self._head.lengthy(self._member.carried(features, birth))
         return folded(features.astype(np.float64))
+
+    def view_of(self, birth: int) -> FeatureView | None:
+        """Return what makes :meth:`vectors` of features of ``birth``; None for a bent head."""
+        folded = self.map_of(birth)
+        return None if folded is None else FeatureView.of(folded)
 
     def map_of(self, birth: int) -> AffineMap | None:
         """Return the map of features of ``birth`` to vectors before their scaling; None for a bent head."""
@@ -127,6 +134,10 @@ class Carrying:
             return parts[0]
         joined = np.concatenate(parts, axis=1)
         return unit_rows(joined if self._reduction is None else joined @ self._reduction)
+
+    def view_of(self, birth: int) -> FeatureView | None:
+        """Return what makes :meth:`vectors` of ``birth``, where that is one affine map and a scaling."""
+        return self._members[0][0].view_of(birth) if len(self._members) == 1 else None
 
     def errors(self, features: NDArray[np.floating], birth: int) -> Floats:
         """Return the expected 1 - cosine (N,) between these vectors and those of the live networks.

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from continual_dml.memory.feature_views import FeatureView
 from continual_dml.ports import Artefacts, Draft
 from continual_dml.records import GalleryPart, VectorState, ViewPart
+from continual_dml.strategies.carrying import Carrying
 
 
 def items_file(birth: int) -> str:
@@ -104,8 +105,17 @@ def stored_parts(artefacts: Artefacts, report: Mapping[str, Any]) -> Iterator[St
         yield StoredPart(artefacts, birth, VectorState(states[birth]))
 
 
-def write_parts(draft: Draft, parts: Sequence[GalleryPart], parent_report: Mapping[str, Any]) -> None:
-    """Write a gallery and its index; items that a part held in the generation before are taken over."""
+def write_parts(
+    draft: Draft, parts: Sequence[GalleryPart], parent_report: Mapping[str, Any], carrying: Carrying
+) -> None:
+    """Write a gallery and its index; items that a part held in the generation before are taken over.
+
+    Args:
+        draft: of the next generation.
+        parts: the gallery, one or more.
+        parent_report: of the generation before; empty where there is none.
+        carrying: what made the vectors of all parts that are not stale.
+    """
     # Items never join a part after its birth, so an equal count means equal items.
     earlier = parent_report.get("parts", [])
     counts = {int(part["birth_generation"]): int(part["items"]) for part in earlier}
@@ -115,10 +125,26 @@ def write_parts(draft: Draft, parts: Sequence[GalleryPart], parent_report: Mappi
             draft.inherit(items)
         else:
             draft.write_tensors(items, {"ids": part.ids, "features": part.features})
+    views = _views(parts, carrying) if draft.wants_views(sum(len(part.ids) for part in parts)) else None
+    if views is not None:
+        write_views(draft, views)
+        return
+    for part in parts:
         draft.write_tensors(vectors_file(part.birth_generation), {"vectors": part.vectors})
     draft.write_index(
         np.concatenate([part.ids for part in parts]), np.concatenate([part.vectors for part in parts])
     )
+
+
+def _views(parts: Sequence[GalleryPart], carrying: Carrying) -> dict[int, FeatureView] | None:
+    """Return what computes the vectors of each part by birth; None where a part's cannot be computed so."""
+    views: dict[int, FeatureView] = {}
+    for part in parts:
+        view = None if part.state is VectorState.STALE else carrying.view_of(part.birth_generation)
+        if view is None:
+            return None
+        views[part.birth_generation] = view
+    return views
 
 
 def write_views(draft: Draft, views: Mapping[int, FeatureView]) -> None:

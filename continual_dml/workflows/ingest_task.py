@@ -120,7 +120,7 @@ class _Ingest:
         with self.watch.stage("evaluate"):
             measured = self._measured(before, model, parts, asked, tasks, unknown)
         with self.watch.stage("write"):
-            self.next.write(learned.state, parts, asked)
+            self.next.write(model, parts, asked)
             for record in self.plan.records(self.plan.query_rows):
                 self.draft.keep_query_copy(record)
         report = build_report(
@@ -200,7 +200,8 @@ class _Ingest:
             parts, renewed = self.next.refreshed(model, self.context.refresh, self.context.budget)
             ids = np.concatenate([self.gallery_ids, renewed.ids])
             stored = np.concatenate([learned.features, renewed.features]).astype(np.float16)
-            fresh = GalleryPart(model.generation, VectorState.FRESH, ids, stored, model.head(stored))
+            vectors = model.carrying.vectors(stored, model.generation)
+            fresh = GalleryPart(model.generation, VectorState.FRESH, ids, stored, vectors)
         return [*parts, fresh]
 
     def _new_queries(self, learned: LearnedTask) -> NewQueries:

@@ -30,7 +30,7 @@ from continual_dml.workflows.compare_galleries import (
     kept_images,
 )
 from continual_dml.workflows.evaluate import Labelled, measure_all
-from continual_dml.workflows.gallery_files import stored_parts, write_parts
+from continual_dml.workflows.gallery_files import StoredPart, stored_parts, write_parts
 from continual_dml.workflows.kept_queries import ask_again, born_queries, queries_file
 from continual_dml.workflows.live_model import LiveModel
 from continual_dml.workflows.members_alone import members_alone
@@ -93,7 +93,7 @@ class NextGeneration:
         self.parent: Artefacts | None = tools.store.open_generation(head) if head else None
         self.parent_report: dict[str, Any] = self.parent.read_json(_REPORT) if self.parent else {}
         self._born = born_queries(self.parent) if self.parent else []
-        self._parts_before: list[GalleryPart] | None = None
+        self._parts_before: list[StoredPart] | None = None
 
     def tested_before(
         self, state: LearnerState | None, features: NDArray[np.float32] | None, categories: NDArray[np.int64]
@@ -181,15 +181,15 @@ class NextGeneration:
             no_match=no_match_document(asked.labelled, gallery, settings, self.parent_report, unknown),
         )
 
-    def write(self, state: LearnerState, parts: Sequence[GalleryPart], asked: Asked) -> None:
+    def write(self, model: LiveModel, parts: Sequence[GalleryPart], asked: Asked) -> None:
         """Write what was learned, the gallery and its index, and the queries that stand for its items.
 
         Queries age as the items do that they stand for: those whose birth has no item left any more, since
         all were embedded anew, and those of the new task are stored as the live model sees them.
         """
         births = {part.birth_generation for part in parts}
-        write_state(state.needed_for(births), self.draft, self.parent)
-        write_parts(self.draft, parts, self.parent_report)
+        write_state(model.state.needed_for(births), self.draft, self.parent)
+        write_parts(self.draft, parts, self.parent_report, model.carrying)
         aged = [group for group in self._born if group.birth_generation in births]
         for group in aged:
             self.draft.inherit(queries_file(group.birth_generation))
@@ -201,7 +201,7 @@ class NextGeneration:
             self.draft.write_tensors(name, {"ids": asked.ids[rows], "features": features})
 
 
-def labelled_gallery(parts: Sequence[GalleryPart], labels: GalleryLabels) -> Labelled:
+def labelled_gallery(parts: Sequence[GalleryPart | StoredPart], labels: GalleryLabels) -> Labelled:
     """Return the vectors of all parts with category and task of each item."""
     ids = np.concatenate([part.ids for part in parts])
     rows = np.searchsorted(labels.ids, ids)

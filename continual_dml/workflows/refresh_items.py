@@ -95,7 +95,7 @@ class _Refresh:
             parts, renewed = self.next.refreshed(model, mode, budget)
             if len(renewed.ids):
                 stored = renewed.features.astype(np.float16)
-                ids, vectors = renewed.ids, model.head(stored)
+                ids, vectors = renewed.ids, model.carrying.vectors(stored, model.generation)
                 parts.append(GalleryPart(model.generation, VectorState.FRESH, ids, stored, vectors))
         if not len(renewed.ids) and not before[VectorState.STALE.value]:
             self.draft.abandon()
@@ -125,7 +125,7 @@ class _Refresh:
             labels = self.tools.store.gallery_labels()
             measured = self.next.measured(model, parts, labels, asked, tasks, None)
         with self.watch.stage("write"):
-            self.next.write(model.state, parts, asked)
+            self.next.write(model, parts, asked)
         earlier = self.next.parent_report
         report = build_report(
             generation=self.draft.generation_id,

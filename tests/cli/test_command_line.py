@@ -22,6 +22,7 @@ COMMANDS += [
     "promote",
     "tag",
     "delete",
+    "compact",
     "gc",
     "verify",
     "backup",

@@ -3,43 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
-from continual_dml.memory.feature_views import FeatureView
-from continual_dml.records import Deletion, PartCount
-from continual_dml.settings import Settings
-from continual_dml.strategies.carrying import Carrying
-from continual_dml.workflows.drafting import drafting
-from continual_dml.workflows.gallery_files import stored_parts, vectors_file, write_views
-from continual_dml.workflows.state_files import stored_state
+from continual_dml.workflows.gallery_files import stored_parts, vectors_file
 from storage.index.flat_view import FILE_NAME
 from storage.reader import WorkspaceReader
-from storage.store import WorkspaceStore
 from storage.workspace import Workspace
+from streams.glyphs import render_task
 from tests.journeys.test_going_back import TINY_TASK
 from tests.journeys.test_repairing import ask, damage, live_file
 
-
-def carry_over(workspace):
-    """Publish the live generation again, its vectors computed by the maps and the head that made them."""
-    with WorkspaceStore(workspace) as store:
-        parent = store.open_generation(store.head())
-        carrying = Carrying(stored_state(parent, cohort=1), Settings.from_dict(parent.config["settings"]))
-        ((member, _),) = carrying.members
-        parts = list(stored_parts(parent, parent.read_json("report.json")))
-        births = [part.birth_generation for part in parts]
-        with drafting(store, "views") as draft:
-            left_out = {*parent.index_files, *map(vectors_file, births), "report.json"}
-            for name in parent.names():
-                if name not in left_out:
-                    draft.inherit(name)
-            write_views(draft, {birth: FeatureView.of(member.map_of(birth)) for birth in births})
-            draft.write_json(
-                "report.json", {**parent.read_json("report.json"), "generation": draft.generation_id}
-            )
-            counts = [PartCount(part.birth_generation, part.state, len(part.ids)) for part in parts]
-            return draft.publish_deletion(Deletion((), counts, purged=False), parent.config)
+FLAT, VIEW = "flat", "flat-view"
 
 
 @pytest.fixture
@@ -47,12 +23,26 @@ def here(site):
     return ("-w", site.workspace)
 
 
+def write_vectors_up_to(site, items):
+    """Say in the workspace's settings how large a gallery may be whose vectors are written."""
+    file = site.workspace / "cdml.toml"
+    changed = re.sub(r"write_vectors_up_to = \d+", f"write_vectors_up_to = {items}", file.read_text())
+    assert changed != file.read_text() or items == 100_000
+    file.write_text(changed)
+
+
 @pytest.fixture
-def viewed(site):
-    """A workspace of two tasks whose third generation computes its vectors."""
-    workspace = Workspace.open(site.workspace)
-    assert carry_over(workspace).generation_id == 3
-    return workspace
+def viewed(cdml, site, here, arrows):
+    """A workspace of three tasks whose third generation computes its vectors."""
+    write_vectors_up_to(site, 0)
+    done = cdml("ingest-task", arrows, *here, *TINY_TASK, "--min-recall", "0", "--refresh", "project")
+    assert done.code == 0, done.err
+    assert kind_of_index(cdml, here) == VIEW
+    return Workspace.open(site.workspace)
+
+
+def kind_of_index(cdml, here):
+    return json.loads(cdml("status", *here, "--json").out)["index"]["kind"]
 
 
 def states(cdml, here):
@@ -60,30 +50,54 @@ def states(cdml, here):
     return {name: gallery[name] for name in ("fresh", "projected", "stale")}
 
 
-def test_answers_are_those_of_the_vectors_and_everything_goes_on(cdml, site, here, arrows):
-    before = ask(cdml, site, here)
-    carry_over(Workspace.open(site.workspace))
-    after = ask(cdml, site, here)
-    for one, other in zip(before, after, strict=True):
-        for old, new in zip(one["neighbours"], other["neighbours"], strict=True):
-            assert old["item_id"] == new["item_id"]
-            assert old["score"] == pytest.approx(new["score"], abs=1e-5)
-    status = json.loads(cdml("status", *here, "--json").out)
-    assert status["index"]["kind"] == "flat-view"
-    assert "flat-view" in cdml("status", *here).out
+def test_answers_are_those_of_written_vectors(cdml, site, here, viewed):
+    computed = ask(cdml, site, here)
+    assert VIEW in cdml("status", *here).out
     image = next(iter(sorted(site.latin.rglob("*.png"))))
     filtered = cdml("query", image, *here, "--where", "task = 'greek'", "--json", "-k", "3")
     assert len(json.loads(filtered.out)["queries"][0]["neighbours"]) == 3
     assert cdml("verify", "--deep", *here).code == 0
-    assert cdml("ingest-task", arrows, *here, *TINY_TASK, "--refresh", "project").code == 0
+
+    done = json.loads(cdml("compact", *here, "--json").out)
+    assert (done["before"], done["now"]) == (3, 4)
+    assert (done["kind_before"], done["kind_now"]) == (VIEW, FLAT)
+    assert kind_of_index(cdml, here) == FLAT
+    for one, other in zip(computed, ask(cdml, site, here), strict=True):
+        for before, after in zip(one["neighbours"], other["neighbours"], strict=True):
+            assert before["item_id"] == after["item_id"]
+            assert before["score"] == pytest.approx(after["score"], abs=1e-6)
+    assert "nothing to do: the index of generation 4 is flat" in cdml("compact", *here).out
     assert cdml("verify", "--deep", *here).code == 0
 
 
-def test_vectors_that_are_left_alone_are_written_as_they_were_computed(cdml, site, here, viewed, arrows):
+def test_a_large_gallery_is_refreshed_without_writing_a_vector(cdml, site, here, arrows):
+    write_vectors_up_to(site, 0)
+    kept = cdml("ingest-task", arrows, *here, *TINY_TASK, "--min-recall", "0", "--refresh", "keep")
+    assert kept.code == 0, kept.err
+    assert kind_of_index(cdml, here) == FLAT
+    stale = states(cdml, here)["stale"]
+    assert stale
+    assert cdml("refresh", "--refresh", "project", *here).code == 0
+    assert states(cdml, here)["projected"] == stale
+    assert kind_of_index(cdml, here) == VIEW
+    assert not list(live_file(site, FILE_NAME).parent.glob("vectors-*"))
+    assert cdml("verify", "--deep", *here).code == 0
+
+
+def test_a_small_gallery_keeps_its_vectors(cdml, site, here, arrows):
+    done = cdml("ingest-task", arrows, *here, *TINY_TASK, "--min-recall", "0", "--refresh", "project")
+    assert done.code == 0, done.err
+    assert kind_of_index(cdml, here) == FLAT
+
+
+def test_vectors_that_are_left_alone_are_written_as_they_were_computed(cdml, site, here, viewed, tmp_path):
     with WorkspaceReader(viewed) as reader:
         parts = stored_parts(reader.artefacts, reader.artefacts.read_json("report.json"))
         computed = {part.birth_generation: part.vectors for part in parts}
-    assert cdml("ingest-task", arrows, *here, *TINY_TASK, "--refresh", "keep").code == 0
+    task = tmp_path / "cyrillic"
+    render_task("cyrillic", task, categories=4, samples_per_category=6, side_pixels=32)
+    done = cdml("ingest-task", task, *here, *TINY_TASK, "--min-recall", "0", "--refresh", "keep")
+    assert done.code == 0, done.err
     assert states(cdml, here)["stale"] == sum(map(len, computed.values()))
     with WorkspaceReader(viewed) as reader:
         for birth, vectors in computed.items():
