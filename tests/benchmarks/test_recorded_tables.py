@@ -7,13 +7,15 @@ from pathlib import Path
 import pytest
 
 import benchmarks
-from benchmarks import class_gaussians, statistics_size
+from benchmarks import class_gaussians, near_copies, statistics_size
 from benchmarks.documents import read_results
 
 ROOT = Path(benchmarks.__file__).parent.parent
 
 
-@pytest.mark.parametrize("benchmark", [statistics_size, class_gaussians], ids=lambda one: one.TABLES)
+@pytest.mark.parametrize(
+    "benchmark", [statistics_size, class_gaussians, near_copies], ids=lambda one: one.TABLES
+)
 def test_the_last_result_stands_in_the_documentation(benchmark):
     result = read_results(ROOT / benchmark.RESULTS)[-1]
     assert benchmark.table(result) in (ROOT / "docs/benchmarks.md").read_text(encoding="utf-8")
