@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from continual_dml.embedding.cohort import restore_members
-from continual_dml.embedding.precision import choose_compute
 from continual_dml.errors import CatalogError
 from continual_dml.ports import Artefacts, Draft
 from continual_dml.records import (
@@ -21,13 +19,11 @@ from continual_dml.records import (
 )
 from continual_dml.reports import build_report, without_last_row
 from continual_dml.settings import Settings
-from continual_dml.strategies.carrying import Carrying
 from continual_dml.workflows.drafting import drafting
-from continual_dml.workflows.live_model import LiveModel
+from continual_dml.workflows.live_model import LiveModel, settings_of, unmoved_model
 from continual_dml.workflows.next_generation import NextGeneration
 from continual_dml.workflows.quality_gate import with_gate_of_refresh
 from continual_dml.workflows.refresh_gallery import RefreshTools
-from continual_dml.workflows.state_files import stored_state
 from continual_dml.workflows.stopwatch import Stopwatch
 
 
@@ -84,14 +80,14 @@ class _Refresh:
         self.parent = parent
         self.draft = draft
         self.tools = tools
-        self.settings = _settings_of(parent, settings)
+        self.settings = settings_of(parent, settings)
         self.next = NextGeneration(tools, self.settings, draft)
         self.watch = Stopwatch()
 
     def run(self, mode: str, budget: RefreshBudget) -> RefreshResult:
         before = _counts(self.next.parent_report["parts"])
         with self.watch.stage("refresh"):
-            model = self._live_model()
+            model = unmoved_model(self.parent, self.draft.generation_id, self.settings)
             parts, renewed = self.next.refreshed(model, mode, budget)
             if len(renewed.ids):
                 stored = renewed.features.astype(np.float16)
@@ -104,18 +100,6 @@ class _Refresh:
         generation, report = self._published(model, parts)
         after = _counts(report["parts"])
         return RefreshResult(generation, len(renewed.ids), before, after, report, published=True)
-
-    def _live_model(self) -> LiveModel:
-        training, model = self.settings.training, self.settings.model
-        compute = choose_compute(training.device, training.precision)
-        state = stored_state(self.parent, model.cohort)
-        embedders = restore_members(model, [member.weights for member in state.members])
-        head = state.live_head(
-            statistics_head=training.uses_statistics_head, square_root=model.takes_square_root
-        )
-        on_device = [embedder.to(compute.device).eval() for embedder in embedders]
-        number, carrying = self.draft.generation_id, Carrying(state, self.settings)
-        return LiveModel(number, on_device, head, state, carrying, compute, moved=False)
 
     def _published(self, model: LiveModel, parts: list[GalleryPart]) -> tuple[Generation, dict[str, Any]]:
         tasks = self.tools.store.tasks()
@@ -143,14 +127,6 @@ class _Refresh:
         self.tools.listener.start("publishing", 1)
         refresh = GalleryRefresh(measured.parts, measured.measurements, report["gate"]["refusal"])
         return self.draft.publish_refresh(refresh, dict(self.parent.config)), report
-
-
-def _settings_of(parent: Artefacts, current: Settings) -> Settings:
-    """Return the settings of ``parent``; ``current`` says where to compute and what to measure."""
-    published = Settings.from_dict(parent.config["settings"])
-    device, precision = current.training.device, current.training.precision
-    training = replace(published.training, device=device, precision=precision)
-    return replace(published, training=training, evaluation=current.evaluation, gate=current.gate)
 
 
 def _counts(parts: Sequence[Mapping[str, Any]]) -> dict[str, int]:
