@@ -200,6 +200,9 @@ class Draft(Protocol):
     def publish_refresh(self, refresh: GalleryRefresh, config: Mapping[str, Any]) -> Generation:
         """Make a generation live that is its parent with other vectors; as :meth:`publish` else."""
 
+    def publish_addition(self, addition: Publication, config: Mapping[str, Any]) -> Generation:
+        """Make a generation live that is its parent with further images; as :meth:`publish` else."""
+
     def publish_deletion(self, deletion: Deletion, config: Mapping[str, Any]) -> Generation:
         """Make a generation live that is its parent without some images; as :meth:`publish` else."""
 
@@ -238,7 +241,10 @@ class Store(Protocol):
         """Where the workspace's copy of a query image lies."""
 
     def tasks(self) -> list[TaskSummary]:
-        """The tasks of the live generation's lineage, oldest first."""
+        """The tasks that the live generation's lineage has learned, oldest first."""
+
+    def additions(self) -> list[TaskSummary]:
+        """What was added to it without learning, oldest first; such numbers of tasks stand on items only."""
 
     def checkpoints(self, key: str) -> Checkpoints:
         """Where the training run that ``key`` stands for is kept; no longer than to the next publication."""

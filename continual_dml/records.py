@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from continual_dml.pixels import PixelRows
 
 
+ADDED = "add"
+"""The ``method`` of what stands among the tasks but was only added: nothing was learned, nothing held out."""
+
+
 class Role(str, Enum):
     """What an image of a task is for: trained on and searched, or held out to ask with."""
 
@@ -54,13 +58,21 @@ class QuarantinedFile:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoadedTask:
-    """A task folder after reading: ``pixels[i]`` (S, S, 3) uint8 RGB belongs to ``records[i]``."""
+    """A task folder after reading: ``pixels[i]`` (S, S, 3) uint8 RGB belongs to ``records[i]``.
+
+    ``twins``: how many of the ``quarantined`` have the content of another file of the folder; ``unused``:
+    test images beyond what is asked of a category; ``fingerprints`` (N, 4) of the records, see
+    :mod:`continual_dml.fingerprints`, None where nobody took them.
+    """
 
     name: str
     source: str
     records: tuple[ImageRecord, ...]
     pixels: NDArray[np.uint8]
     quarantined: tuple[QuarantinedFile, ...] = ()
+    twins: int = 0
+    unused: int = 0
+    fingerprints: NDArray[np.uint64] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -181,7 +193,10 @@ class NewItem:
 
 @dataclass(frozen=True, slots=True)
 class TaskSummary:
-    """One task of the lineage of the live generation, with what it brought."""
+    """One task of the lineage of the live generation, or one addition to it, with what it brought.
+
+    The images of an addition (its ``method`` is :data:`ADDED`) count as ``train_images``: they are searched.
+    """
 
     task_id: int
     name: str

@@ -82,6 +82,23 @@ class PublishingDraft(StagedFiles):
             config,
         )
 
+    def publish_addition(self, addition: Publication, config: Mapping[str, Any]) -> Generation:
+        """Make a generation live that is its parent with further images; raises as :meth:`publish`."""
+        self._require_open()
+        base = self._reservation.base
+        if base is None:
+            raise CatalogError(f"{self._workspace.root} holds no task yet: there is nothing to add to")
+        publish.check_names(self._database, base, addition.new_categories.values())
+        new = [item.item_id for item in addition.items]
+        return self._go_live(
+            base.task_id,
+            self._parent_gallery() + new,
+            rows.of_publication(self.generation_id, self.task_id, addition),
+            addition.parts,
+            (),
+            config,
+        )
+
     def publish_refresh(self, refresh: GalleryRefresh, config: Mapping[str, Any]) -> Generation:
         """Make a generation live that is its parent with other vectors; raises as :meth:`publish`."""
         self._require_open()

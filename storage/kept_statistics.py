@@ -29,9 +29,9 @@ class CategoryStatistics:
     """What is kept of one category.
 
     ``images``: that it was learned from, of which ``deleted_images`` were deleted since; ``task`` and
-    ``generation``: with which it came; ``measured_task`` and ``measured_generation``: those that had the last
-    images of it; ``drift_maps_since``: how many have moved it since then; ``rank``: directions of its own
-    covariance, the most of any member of a cohort; ``size_bytes``: over all members.
+    ``generation``: the task or addition with which it came; ``measured_task`` and ``measured_generation``:
+    those that had the last images of it; ``drift_maps_since``: how many have moved it since then; ``rank``:
+    directions of its own covariance, the most of any member of a cohort; ``size_bytes``: over all members.
     """
 
     name: str
@@ -88,20 +88,42 @@ def read_kept_statistics(workspace: Workspace) -> KeptStatistics:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What the catalogue knows: tasks, oldest first, names of categories, deleted gallery images by name."""
+    """What the catalogue knows.
+
+    ``tasks``: oldest first; ``additions``: by generation; ``names`` of categories by id; ``births``: the
+    generations that they came with; ``last_added``: the last that added images of them; ``deleted``: gallery
+    images, by name of the category.
+    """
 
     tasks: Sequence[TaskSummary]
+    additions: Mapping[int, TaskSummary]
     names: Mapping[int, str]
+    births: Mapping[int, int]
+    last_added: Mapping[int, int]
     deleted: Mapping[str, int]
 
     @classmethod
     def of(cls, run: RunStatement, generation_id: int) -> _Known:
         removed = statements.read_deleted(run, generation_id)
+        tasks, additions = statements.read_tasks_and_additions(run, generation_id)
         return cls(
-            statements.read_tasks(run, generation_id),
+            tasks,
+            {one.generation_id: one for one in additions},
             statements.read_categories(run, generation_id),
+            statements.read_category_births(run, generation_id),
+            statements.read_last_added(run, generation_id),
             {name: images for role, name, images in removed if role == "gallery"},
         )
+
+    def came_with(self, class_id: int, task: int) -> TaskSummary:
+        """Return what brought a category, an addition or the ``task`` that its statistics name."""
+        return self.additions.get(self.births[class_id], self.tasks[task])
+
+    def last_images_with(self, class_id: int, task: int) -> TaskSummary:
+        """Return what had the last images of a category, ``task`` or an addition after it."""
+        learned = self.tasks[task]
+        added = self.last_added.get(class_id, 0)
+        return self.additions[added] if added > learned.generation_id else learned
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,18 +184,23 @@ def _categories(members: Sequence[_Member], known: _Known) -> tuple[CategoryStat
     ids, counts = first.column("class_ids"), first.column("counts")
     sizes = [sum(each) for each in zip(*(member.class_bytes() for member in members), strict=True)]
     ranks = [max(each) for each in zip(*(member.ranks for member in members), strict=True)]
-    return tuple(
-        CategoryStatistics(
-            name=known.names[class_id],
-            images=counts[row],
-            deleted_images=known.deleted.get(known.names[class_id], 0),
-            task=known.tasks[came[row]].name,
-            generation=known.tasks[came[row]].generation_id,
-            measured_task=known.tasks[measured[row]].name,
-            measured_generation=known.tasks[measured[row]].generation_id,
-            drift_maps_since=moves[row],
-            rank=ranks[row],
-            size_bytes=sizes[row],
+    found = []
+    for row, class_id in enumerate(ids):
+        name = known.names[class_id]
+        born = known.came_with(class_id, came[row])
+        last = known.last_images_with(class_id, measured[row])
+        found.append(
+            CategoryStatistics(
+                name=name,
+                images=counts[row],
+                deleted_images=known.deleted.get(name, 0),
+                task=born.name,
+                generation=born.generation_id,
+                measured_task=last.name,
+                measured_generation=last.generation_id,
+                drift_maps_since=moves[row],
+                rank=ranks[row],
+                size_bytes=sizes[row],
+            )
         )
-        for row, class_id in enumerate(ids)
-    )
+    return tuple(found)

@@ -138,8 +138,12 @@ class WorkspaceStore:
         return str(self.workspace.query_copy(content_hash))
 
     def tasks(self) -> list[TaskSummary]:
-        """The tasks of the live generation's lineage, oldest first."""
+        """The tasks that the live generation's lineage has learned, oldest first."""
         return self._look(queries.tasks, [])
+
+    def additions(self) -> list[TaskSummary]:
+        """What was added to it without learning, oldest first."""
+        return self._look(queries.additions, [])
 
     def begin(self, task_name: str) -> PublishingDraft:
         """Start the next generation under the writer lock.

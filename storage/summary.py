@@ -66,11 +66,15 @@ class DeletedCounts:
 
 @dataclass(frozen=True, slots=True)
 class StatusSummary:
-    """The state of a workspace. ``generation`` and ``index`` are None before the first task."""
+    """The state of a workspace. ``generation`` and ``index`` are None before the first task.
+
+    ``added``: how many of the catalogued gallery images were added without learning.
+    """
 
     generation: Generation | None
     tasks: int = 0
     categories: int = 0
+    added: int = 0
     gallery: GalleryCounts = field(default_factory=GalleryCounts)
     queries: QueryCounts = field(default_factory=QueryCounts)
     quarantined: int = 0
@@ -90,16 +94,18 @@ def read_status(workspace: Workspace) -> StatusSummary:
 
     def read(run: RunStatement, live: Generation, manifest: Manifest) -> StatusSummary:
         number = live.generation_id
-        tasks, parts = statements.read_tasks(run, number), statements.read_parts(run, number)
+        tasks, additions = statements.read_tasks_and_additions(run, number)
+        parts = statements.read_parts(run, number)
         files = statements.read_files(run, number)
         hashes = [content_hash for role, _, content_hash in files if role == "query"]
         return StatusSummary(
             generation=live,
             tasks=len(tasks),
             categories=statements.count_categories(run, number),
+            added=sum(addition.train_images for addition in additions),
             gallery=_gallery_counts([path for role, path, _ in files if role == "gallery"], parts, manifest),
             queries=QueryCounts(len(hashes), sum(workspace.query_copy(one).is_file() for one in hashes)),
-            quarantined=sum(len(task.quarantined) for task in tasks),
+            quarantined=sum(len(one.quarantined) for one in (*tasks, *additions)),
             deleted=_deleted_counts(statements.read_deleted(run, number)),
             index=IndexSummary(manifest.index.kind, manifest.index.recall_at_10),
             bytes_on_disk=size,
@@ -110,9 +116,14 @@ def read_status(workspace: Workspace) -> StatusSummary:
 
 def read_tasks(workspace: Workspace) -> list[TaskSummary]:
     """Return the tasks that the live generation has learned, oldest first; raises as :func:`read_status`."""
+    return read_tasks_and_additions(workspace)[0]
+
+
+def read_tasks_and_additions(workspace: Workspace) -> tuple[list[TaskSummary], list[TaskSummary]]:
+    """Return these tasks, and what was added without learning; raises as :func:`read_status`."""
     with open_statements(workspace) as run:
         live = statements.read_head(run)
-        return [] if live is None else statements.read_tasks(run, live.generation_id)
+        return ([], []) if live is None else statements.read_tasks_and_additions(run, live.generation_id)
 
 
 def read_report(workspace: Workspace, wanted: str | None = None) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def generations(
 
 
 def _row(one: GenerationEntry) -> list[str]:
-    from cli.render.amounts import UNKNOWN, counted, share, size
+    from cli.render.amounts import UNKNOWN, share, size
 
     state = "live" if one.live else "" if one.in_lineage else "refused" if one.refused else "undone"
     if one.refused and one.in_lineage:
@@ -49,7 +49,7 @@ def _row(one: GenerationEntry) -> list[str]:
         str(one.generation_id),
         UNKNOWN if one.parent_id is None else str(one.parent_id),
         state,
-        f"{counted(one.deleted, 'image', 'images')} deleted" if one.deleted else one.task,
+        _task(one),
         one.created_at,
         str(one.images),
         share(one.recall_at_1),
@@ -57,3 +57,13 @@ def _row(one: GenerationEntry) -> list[str]:
         ", ".join(one.tags),
         ", ".join(map(str, one.readers)),
     ]
+
+
+def _task(one: GenerationEntry) -> str:
+    """Return what a generation did."""
+    from cli.render.amounts import counted
+
+    for count, done in ((one.deleted, "deleted"), (one.added, "added")):
+        if count:
+            return f"{counted(count, 'image', 'images')} {done}"
+    return one.task

@@ -55,6 +55,7 @@ def _table(summary: StatusSummary) -> Table:
         ["tasks", f"{summary.tasks}", ""],
         ["categories", f"{summary.categories}", ""],
         ["gallery images catalogued", f"{gallery.catalogued}", "= embedded = indexed"],
+        ["  added", f"{summary.added}", "without learning"],
         ["  on disk", f"{gallery.on_disk}", "whose file is still there"],
         ["  embedded", f"{gallery.embedded}", "= fresh + projected + stale"],
         ["    fresh", f"{gallery.fresh}", "by the live model"],
@@ -67,7 +68,7 @@ def _table(summary: StatusSummary) -> Table:
         *_deleted(summary),
         ["size of the workspace", size(summary.bytes_on_disk), ""],
     ]
-    return Table("", ["", "count", ""], rows, (2, 9, 11, 12))
+    return Table("", ["", "count", ""], rows, (2, 10, 12, 13))
 
 
 def _deleted(summary: StatusSummary) -> list[list[str]]:

@@ -53,8 +53,13 @@ def head_id_for_update(connection: Connection) -> int | None:
 
 
 def tasks(connection: Connection, generation_id: int) -> list[TaskSummary]:
-    """Return the tasks that ``generation_id`` sees, oldest first."""
+    """Return the tasks that ``generation_id`` has learned, oldest first."""
     return statements.read_tasks(_runner(connection), generation_id)
+
+
+def additions(connection: Connection, generation_id: int) -> list[TaskSummary]:
+    """Return what was added on the way to ``generation_id`` without learning, oldest first."""
+    return statements.read_additions(_runner(connection), generation_id)
 
 
 def lineage(connection: Connection, generation_id: int) -> list[int]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from continual_dml.errors import UnknownChoice
-from continual_dml.records import Generation, PartCount, QuarantinedFile, TaskSummary, VectorState
+from continual_dml.records import ADDED, Generation, PartCount, QuarantinedFile, TaskSummary, VectorState
 
 RunStatement = Callable[[str, Mapping[str, int]], Sequence[Sequence[Any]]]
 
@@ -47,9 +47,15 @@ SELECT birth_generation_id, state, items FROM gallery_part
 WHERE generation_id = :generation ORDER BY birth_generation_id, state
 """
 _CATEGORIES = """
-SELECT c.category_id, c.name FROM category c
+SELECT c.category_id, c.name, c.generation_id FROM category c
 JOIN ancestor a ON a.ancestor_id = c.generation_id AND a.generation_id = :generation
 """
+_LAST_ADDED = f"""
+SELECT i.category_id, MAX(i.generation_id) FROM item i
+JOIN task t ON t.task_id = i.task_id AND t.method = '{ADDED}'
+JOIN ancestor a ON a.ancestor_id = t.generation_id AND a.generation_id = :generation
+GROUP BY i.category_id
+"""  # noqa: S608 - the parts are our own
 _CATEGORY_COUNT = """
 SELECT COUNT(*) FROM category c
 JOIN ancestor a ON a.ancestor_id = c.generation_id AND a.generation_id = :generation
@@ -97,16 +103,29 @@ def read_tags(run: RunStatement) -> dict[str, int]:
 
 
 def read_tasks(run: RunStatement, generation_id: int) -> list[TaskSummary]:
-    """Return the tasks that ``generation_id`` sees, oldest first."""
+    """Return the tasks that ``generation_id`` has learned, oldest first."""
+    return read_tasks_and_additions(run, generation_id)[0]
+
+
+def read_additions(run: RunStatement, generation_id: int) -> list[TaskSummary]:
+    """Return what was added on the way to ``generation_id`` without learning, oldest first."""
+    return read_tasks_and_additions(run, generation_id)[1]
+
+
+def read_tasks_and_additions(
+    run: RunStatement, generation_id: int
+) -> tuple[list[TaskSummary], list[TaskSummary]]:
+    """Return both, each oldest first."""
     quarantined: dict[int, list[QuarantinedFile]] = {}
     for task_id, path, reason in run(_QUARANTINE, {"generation": generation_id}):
         quarantined.setdefault(task_id, []).append(QuarantinedFile(path, reason))
-    return [
+    found = [
         TaskSummary(task_id, name, source, method, born, categories, int(train), int(query),
                     tuple(quarantined.get(task_id, ())))
         for task_id, name, source, method, born, categories, train, query
         in run(_TASKS, {"generation": generation_id})
     ]  # fmt: skip
+    return [one for one in found if one.method != ADDED], [one for one in found if one.method == ADDED]
 
 
 def read_parts(run: RunStatement, generation_id: int) -> list[PartCount]:
@@ -117,7 +136,18 @@ def read_parts(run: RunStatement, generation_id: int) -> list[PartCount]:
 
 def read_categories(run: RunStatement, generation_id: int) -> dict[int, str]:
     """Return the names of the categories that ``generation_id`` sees, by id."""
-    return {int(number): name for number, name in run(_CATEGORIES, {"generation": generation_id})}
+    return {int(number): name for number, name, _ in run(_CATEGORIES, {"generation": generation_id})}
+
+
+def read_category_births(run: RunStatement, generation_id: int) -> dict[int, int]:
+    """Return the generation that each category came with, by its id."""
+    return {int(number): int(born) for number, _, born in run(_CATEGORIES, {"generation": generation_id})}
+
+
+def read_last_added(run: RunStatement, generation_id: int) -> dict[int, int]:
+    """Return, for categories with images that were added without learning, the last generation of such."""
+    rows = run(_LAST_ADDED, {"generation": generation_id})
+    return {int(number): int(generation) for number, generation in rows}
 
 
 def count_categories(run: RunStatement, generation_id: int) -> int:

@@ -50,7 +50,7 @@ class Run(Base):
 
 
 class Task(Base):
-    """One task folder that was learned."""
+    """One task folder that was learned; or, where ``method`` is ``add``, images added without learning."""
 
     __tablename__ = "task"
 

@@ -25,7 +25,7 @@ from storage.reader import WorkspaceReader
 from storage.rebuild_catalogue import rebuild_catalogue, what_is_wrong
 from storage.store import WorkspaceStore
 from storage.workspace import Workspace
-from tests.storage.tiny_tasks import SMALL, delete_images, image_file, on_circle, publish_task
+from tests.storage.tiny_tasks import SMALL, add_images, delete_images, image_file, on_circle, publish_task
 
 QUIET = SilentListener()
 WEIGHTS = bytes.fromhex("0800000000000000") + b"{}      "
@@ -194,6 +194,11 @@ def _collect(folder: Path) -> None:
         pass
 
 
+def _add(folder: Path) -> None:
+    with _store(folder) as store:
+        add_images(store, "third", folder / "images")
+
+
 def _delete(folder: Path) -> None:
     with _store(folder) as store:
         delete_images(store, [2, 8])
@@ -227,6 +232,7 @@ SCENARIOS = {
     "promote": Scenario(_with_a_refused_one, _promote, contents=contents_and_refused),
     "rollback": Scenario(_two_generations, _roll_back),
     "collect": Scenario(_three_generations, _collect),
+    "add": Scenario(_two_generations, _add),
     "delete": Scenario(_two_generations, _delete),
     "purge": Scenario(_two_generations, _purge),
     "tag": Scenario(_two_generations, _tag),

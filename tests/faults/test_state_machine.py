@@ -38,7 +38,7 @@ from storage.workspace import Workspace
 from tests.faults.scenarios import tiny_contents
 from tests.faults.traffic import hashes_of
 from tests.postgres_server import running_server
-from tests.storage.tiny_tasks import SMALL, delete_images, on_circle, publish_task
+from tests.storage.tiny_tasks import SMALL, add_images, delete_images, on_circle, publish_task
 from tests.storage.vector_tables import vector_tables
 
 EXAMPLES = int(os.environ.get("CDML_EXAMPLES", "6"))
@@ -59,6 +59,7 @@ class Machine(RuleBasedStateMachine):
         self.url, self.index = database_url, index
         self.learned = 0
         self.tasks = {None: ()}
+        self.added = {None: ()}
         self.deleted = {None: frozenset()}
         self.lineage = {None: ()}
         self.refused = set()
@@ -89,13 +90,14 @@ class Machine(RuleBasedStateMachine):
         self.learned += 1
         return f"task{self.learned}"
 
-    def was_built(self, generation, names=(), deleted=()):
+    def was_built(self, generation, names=(), deleted=(), added=()):
         self.tasks[generation] = (*self.tasks[self.head], *names)
+        self.added[generation] = (*self.added[self.head], *added)
         self.deleted[generation] = self.deleted[self.head].union(deleted)
         self.lineage[generation] = (*self.lineage[self.head], generation)
 
-    def went_live(self, generation, names=(), deleted=()):
-        self.was_built(generation, names, deleted)
+    def went_live(self, generation, names=(), deleted=(), added=()):
+        self.was_built(generation, names, deleted, added)
         self.head = generation
 
     def waits(self, generation):
@@ -148,6 +150,18 @@ class Machine(RuleBasedStateMachine):
             assert self.head == waiting[-1]
             if self.lineage[self.head][-2:-1] == (before,):
                 assert before in self.on_disk(), "there is a way back"
+
+    @precondition(lambda self: self.head is not None and len(self.added[self.head]) < MOST_TASKS)
+    @rule(step=st.sampled_from([None, *(step for step in STEPS if step != "query-copied")]))
+    def add(self, step):
+        name = self.name()
+        if step is None:
+            with self.store() as store:
+                generation = add_images(store, name, self.folder).generation_id
+        else:
+            generation = self.crashed(step, lambda store: add_images(store, name, self.folder))
+        if step is None or step in COMMITTED:
+            self.went_live(generation, added=[name])
 
     @precondition(lambda self: self.head is not None)
     @rule(data=st.data(), purge=st.booleans())
@@ -272,7 +286,8 @@ class Machine(RuleBasedStateMachine):
         number, tasks, items, tags = tiny_contents(self.workspace.root)
         assert (number, tasks, dict(tags)) == (self.head, self.tasks[self.head], self.tags)
         found = Counter((category, content) for _, category, content in items)
-        learned = {(task, content) for task in tasks for content in hashes_of(task)}
+        everything = (*tasks, *self.added[number])
+        learned = {(task, content) for task in everything for content in hashes_of(task)}
         assert found == Counter(learned - self.deleted[self.head])
 
     @invariant()

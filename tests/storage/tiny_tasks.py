@@ -10,6 +10,7 @@ import numpy as np
 
 from continual_dml.errors import CdmlError
 from continual_dml.records import (
+    ADDED,
     Deletion,
     Generation,
     ImageRecord,
@@ -113,6 +114,35 @@ def _publish(
         ),
         {"method": "finetune"},
     )
+
+
+def add_images(store: WorkspaceStore, name: str, folder: Path, count: int = 3) -> Generation:
+    """Publish the live generation with images of one new category, without learning."""
+    head = store.head()
+    parent = store.open_generation(head)
+    draft = store.begin(name)
+    try:
+        for inherited in parent.names():
+            if inherited not in parent.index_files:
+                draft.inherit(inherited)
+        records = [image_file(folder, f"{name}-{n}.png", Role.GALLERY, name) for n in range(count)]
+        items = [
+            NewItem(draft.first_item_id + n, draft.first_category_id, one.role, one.content_hash, one.path)
+            for n, one in enumerate(records)
+        ]
+        old_ids = parent.open_index().ids
+        ids = np.concatenate([old_ids, np.array([item.item_id for item in items], dtype=np.int64)])
+        draft.write_index(ids, on_circle(ids))
+        parts = [PartCount(draft.generation_id, VectorState.FRESH, count)]
+        if len(old_ids):
+            parts.append(PartCount(head.generation_id, VectorState.PROJECTED, len(old_ids)))
+        left_out = [QuarantinedFile(f"{folder}/bad.png", "truncated")]
+        new = {draft.first_category_id: name}
+        addition = Publication(name, str(folder), ADDED, new, items, left_out, parts, ())
+        return draft.publish_addition(addition, parent.config)
+    except CdmlError:
+        draft.abandon()
+        raise
 
 
 def delete_images(store: WorkspaceStore, item_ids: Sequence[int], *, purge: bool = False) -> Generation:
