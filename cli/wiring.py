@@ -188,7 +188,7 @@ def _plan(request: IngestRequest, workspace: Workspace, store: Store, listener: 
         listener=listener,
         pixel_directory=workspace.root,  # a nameless file there: nothing is left, even after a crash
     )
-    return plan_task(task, store)
+    return plan_task(task, store, listener)
 
 
 def run_ingest(request: IngestRequest, workspace: Workspace, listener: ProgressListener) -> IngestOutcome:
@@ -224,7 +224,7 @@ def run_dry(
 
         tasks = store.tasks()
         known = KnownItems(
-            gallery=sum(task.train_images for task in tasks),
+            gallery=sum(one.train_images for one in (*tasks, *store.additions())),
             queries=sum(task.query_images for task in tasks),
             categories=len(store.category_ids()),
             tasks=len(tasks),

@@ -120,7 +120,7 @@ class _Walk:
             with os.scandir(folder) as entries:
                 for entry in entries:
                     self._count()
-                    if _is_hidden(entry.name):
+                    if is_hidden(entry.name):
                         continue
                     if is_text(entry.name):
                         usable.append((entry, _kind(entry)))
@@ -185,7 +185,7 @@ def _folders_and_files(folder: Path) -> tuple[int, int]:
         return 0, 0
     try:
         with os.scandir(folder) as entries:
-            kinds = [entry.is_dir(follow_symlinks=False) for entry in entries if not _is_hidden(entry.name)]
+            kinds = [entry.is_dir(follow_symlinks=False) for entry in entries if not is_hidden(entry.name)]
     except OSError:
         return 0, 0
     return sum(kinds), len(kinds) - sum(kinds)
@@ -203,7 +203,8 @@ def _kind(entry: os.DirEntry[str]) -> str:
         return "other"
 
 
-def _is_hidden(name: str) -> bool:
+def is_hidden(name: str) -> bool:
+    """Return whether a name is passed over: a dot before it, or what systems leave in folders."""
     return name.startswith(".") or name.lower() in _SYSTEM_NAMES
 
 

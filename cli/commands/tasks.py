@@ -15,16 +15,16 @@ def tasks(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """List the tasks learned so far."""
+    """List the tasks learned so far, and what was added without learning."""
     with entered(context, workspace, as_json, quiet, debug) as shell:
-        from cli.render.documents import tasks_document
         from cli.render.tables import Table, rendered
+        from cli.render.task_documents import tasks_document
         from cli.wiring import open_workspace
-        from storage.summary import read_tasks
+        from storage.summary import read_tasks_and_additions
 
-        found = read_tasks(open_workspace(shell.folder))
+        found, additions = read_tasks_and_additions(open_workspace(shell.folder))
         if shell.as_json:
-            shell.emit_json(tasks_document(found))
+            shell.emit_json(tasks_document(found, additions))
             return
         if not found:
             shell.emit("no task yet: run `cdml ingest-task FOLDER`")
@@ -44,3 +44,18 @@ def tasks(
             for task in found
         ]
         shell.emit(rendered(Table("", headings, rows)))
+        if additions:
+            headings = ["id", "name", "generation", "categories", "images", "left out", "source"]
+            rows = [
+                [
+                    str(one.task_id),
+                    one.name,
+                    str(one.generation_id),
+                    str(one.categories),
+                    str(one.train_images),
+                    str(len(one.quarantined)),
+                    one.source,
+                ]
+                for one in additions
+            ]
+            shell.emit("\n" + rendered(Table("Added without learning", headings, rows)))

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from continual_dml.reports import SCHEMA_VERSION, describe_task
+from cli.render.plans import plan_document
+from cli.render.task_documents import quarantine_document
+from continual_dml.reports import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from cli.deletions import DeleteOutcome
     from cli.housekeeping import Compaction, Promotion
     from cli.wiring import Answer, Hit, IngestOutcome
-    from continual_dml.records import Generation, QuarantinedFile, TaskSummary
+    from continual_dml.records import Generation
     from continual_dml.settings import ModelSettings
     from continual_dml.strategies.acceptance import Verdict
     from continual_dml.workflows.estimate_ingest import IngestEstimate
@@ -72,12 +74,13 @@ def ingest_document(outcome: IngestOutcome) -> dict[str, Any]:
             "categories": task.categories,
             "train_images": task.train_images,
             "query_images": task.query_images,
-            "quarantined": _quarantine(task.quarantined),
+            "quarantined": quarantine_document(task.quarantined),
         },
         "recall_at_k": {
             k: dict(zip(ids, rows[-1], strict=True)) for k, rows in report["recall_at_k"].items()
         },
         **members,
+        "plan": plan_document(outcome.plan),
         "seconds": ingest_seconds(outcome),
     }
 
@@ -115,8 +118,9 @@ def dry_run_document(plan: TaskPlan, estimate: IngestEstimate) -> dict[str, Any]
             ],
             "train_images": len(plan.gallery_rows),
             "query_images": len(plan.query_rows),
-            "quarantined": _quarantine(plan.quarantined),
+            "quarantined": quarantine_document(plan.quarantined),
         },
+        "plan": plan_document(plan),
         "estimate": {
             "steps": estimate.steps,
             "seconds": round(estimate.seconds, 1),
@@ -173,14 +177,6 @@ def _neighbour(rank: int, hit: Hit) -> dict[str, Any]:
         "category": hit.item.category,
         "task": hit.item.task,
         "path": hit.item.path,
-    }
-
-
-def tasks_document(tasks: Sequence[TaskSummary]) -> dict[str, Any]:
-    """Return the tasks with what was left out of each."""
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "tasks": [{**describe_task(task), "quarantined": _quarantine(task.quarantined)} for task in tasks],
     }
 
 
@@ -261,6 +257,7 @@ def status_document(summary: StatusSummary) -> dict[str, Any]:
         "created_at": None if generation is None else generation.created_at,
         "tasks": summary.tasks,
         "categories": summary.categories,
+        "added": summary.added,
         "gallery": asdict(summary.gallery),
         "queries": asdict(summary.queries),
         "quarantined": summary.quarantined,
@@ -294,7 +291,3 @@ def statistics_totals(found: KeptStatistics) -> dict[str, Any]:
             "most": sizes[-1] if sizes else 0,
         },
     }
-
-
-def _quarantine(files: Sequence[QuarantinedFile]) -> list[dict[str, str]]:
-    return [{"path": file.path, "reason": file.reason} for file in files]

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from cli.render.amounts import counted, seconds, share, size
 from cli.render.documents import category_counts, dry_run_document, ingest_document, ingest_seconds
 from cli.render.gates import refused_line
-from cli.render.matrices import definitions, left_out, members_table, without_positive
+from cli.render.matrices import definitions, members_table, without_positive
+from cli.render.plans import show_plan
 from cli.render.tables import Table, rendered
 from cli.shell import print_error_line
 
 if TYPE_CHECKING:
     from cli.shell import Shell
     from cli.wiring import IngestOutcome
-    from continual_dml.records import QuarantinedFile
     from continual_dml.workflows.estimate_ingest import IngestEstimate
     from continual_dml.workflows.plan_task import TaskPlan
 
@@ -39,7 +39,7 @@ def _show_figures(shell: Shell, outcome: IngestOutcome) -> None:
         f"{counted(task.train_images, 'image', 'images')} learned and searchable, "
         f"{task.query_images} held out to ask with)"
     )
-    _show_left_out(shell, task.quarantined)
+    show_plan(shell, outcome.plan)
     names = [one["name"] for one in report["tasks"]]
     headings = [f"Recall@{k}" for k in report["recall_at_k"]]
     rows = [
@@ -71,13 +71,8 @@ def show_dry_run(shell: Shell, plan: TaskPlan, estimate: IngestEstimate) -> None
     title = f"'{plan.task.name}' would bring"
     headings = ["category", "", "to learn", "held out"]
     shell.emit(rendered(Table(title, headings, [*rows, total], (len(rows),))))
-    _show_left_out(shell, plan.quarantined)
+    show_plan(shell, plan)
     shell.emit(
         f"\nabout {seconds(estimate.seconds)} after reading the images ({estimate.steps} training steps), "
         f"{size(estimate.disk_bytes)} on disk; nothing was changed"
     )
-
-
-def _show_left_out(shell: Shell, files: tuple[QuarantinedFile, ...]) -> None:
-    if files:
-        shell.emit("\n" + rendered(left_out([(file.path, file.reason) for file in files])))

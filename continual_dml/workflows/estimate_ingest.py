@@ -27,6 +27,7 @@ from continual_dml.workflows.plan_task import TaskPlan
 
 WARM_UP_STEPS = 1
 MEASURED_STEPS = 2
+FINGERPRINT_BYTES = 40  # with the number of its item
 CATALOGUE_BYTES_PER_ITEM = 400  # one row, its indexes and an ordinary path
 
 
@@ -176,6 +177,7 @@ def _disk_bytes(
     items = len(plan.gallery_rows) + known.gallery
     categories = known.categories + len(plan.new_categories)
     total = 2 * 8 * items  # ids, in the part and in the index
+    total += FINGERPRINT_BYTES * (items + known.queries + len(plan.query_rows))
     for embedder in embedders:
         features, dim = embedder.feature_dim, embedder.settings.embedding_dim
         total += items * (

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from continual_dml import __version__
 from continual_dml.embedding.extract import extract_each, side_by_side
 from continual_dml.embedding.precision import choose_compute
-from continual_dml.errors import SettingsError
 from continual_dml.pixels import SelectedRows
 from continual_dml.ports import Draft, ImageReader, ProgressListener, Store
 from continual_dml.records import (
@@ -37,7 +36,8 @@ from continual_dml.strategies.learner import LearnedTask, Learner
 from continual_dml.strategies.state import LearnerState
 from continual_dml.strategies.unknown_tests import UnknownTest
 from continual_dml.workflows.drafting import drafting
-from continual_dml.workflows.live_model import LiveModel
+from continual_dml.workflows.fingerprint_files import Fingerprints, write_fingerprints
+from continual_dml.workflows.live_model import LiveModel, require_same_model
 from continual_dml.workflows.next_generation import Asked, Moved, NewQueries, NextGeneration, with_new_items
 from continual_dml.workflows.plan_task import TaskPlan
 from continual_dml.workflows.quality_gate import with_gate
@@ -97,7 +97,7 @@ class _Ingest:
         tools = RefreshTools(context.store, context.reader, context.listener)
         self.next = NextGeneration(tools, context.settings, draft)
         if self.next.parent:
-            _check_same_model(self.next.parent.config, context.settings)
+            require_same_model(self.next.parent.config, context.settings)
         self.category_ids = context.store.category_ids()
         for offset, name in enumerate(plan.new_categories):
             self.category_ids[name] = draft.first_category_id + offset
@@ -121,6 +121,7 @@ class _Ingest:
             measured = self._measured(before, model, parts, asked, tasks, unknown)
         with self.watch.stage("write"):
             self.next.write(model, parts, asked)
+            self._write_fingerprints()
             for record in self.plan.records(self.plan.query_rows):
                 self.draft.keep_query_copy(record)
         report = build_report(
@@ -235,6 +236,13 @@ class _Ingest:
             moved = Moved(Carrying(before, self.context.settings), self.draft.task_id)
         return self.next.measured(model, parts, labels, asked, tasks, moved, unknown)
 
+    def _write_fingerprints(self) -> None:
+        codes = self.plan.task.fingerprints
+        if codes is not None:
+            rows = np.concatenate([self.plan.gallery_rows, self.plan.query_rows])
+            ids = np.concatenate([self.gallery_ids, self.query_ids])
+            write_fingerprints(self.draft, Fingerprints(ids, codes[rows]))
+
     def _tasks(self) -> list[TaskSummary]:
         plan = self.plan
         new = TaskSummary(
@@ -275,13 +283,3 @@ class _Ingest:
 def _head_of(state: LearnerState, settings: Settings) -> Head:
     training, model = settings.training, settings.model
     return state.live_head(statistics_head=training.uses_statistics_head, square_root=model.takes_square_root)
-
-
-def _check_same_model(config: Mapping[str, Any], settings: Settings) -> None:
-    now = settings.as_dict()["model"]
-    for name, earlier in config["settings"]["model"].items():
-        if now.get(name) != earlier:
-            raise SettingsError(
-                f"the workspace was built with {name} {earlier}, and cdml.toml says {now.get(name)}: "
-                "the network is fixed at `cdml init`, set it back or make a new workspace"
-            )

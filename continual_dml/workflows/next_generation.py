@@ -30,6 +30,7 @@ from continual_dml.workflows.compare_galleries import (
     kept_images,
 )
 from continual_dml.workflows.evaluate import Labelled, measure_all
+from continual_dml.workflows.fingerprint_files import inherit_fingerprints
 from continual_dml.workflows.gallery_files import StoredPart, stored_parts, write_parts
 from continual_dml.workflows.kept_queries import ask_again, born_queries, queries_file
 from continual_dml.workflows.live_model import LiveModel
@@ -190,6 +191,7 @@ class NextGeneration:
         births = {part.birth_generation for part in parts}
         write_state(model.state.needed_for(births), self.draft, self.parent)
         write_parts(self.draft, parts, self.parent_report, model.carrying)
+        inherit_fingerprints(self.draft, self.parent)
         aged = [group for group in self._born if group.birth_generation in births]
         for group in aged:
             self.draft.inherit(queries_file(group.birth_generation))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from continual_dml.ports import Artefacts, Draft
 from continual_dml.records import CatalogItem, PartCount, VectorState
 from continual_dml.reports import without_images
+from continual_dml.workflows.fingerprint_files import rewrite_fingerprints
 from continual_dml.workflows.gallery_files import (
     StoredPart,
     items_file,
@@ -55,7 +56,7 @@ def rewrite_gallery(
     written = {_REPORT, *(name for part in parts for name in part.outdated(as_view=as_view))}
     if renewed:
         written.update(parent.index_files)
-    written |= _rewrite_queries(parent, draft, gone)
+    written |= _rewrite_queries(parent, draft, gone) | rewrite_fingerprints(parent, draft, gone)
     for name in parent.names():
         if name not in written:
             draft.inherit(name)
