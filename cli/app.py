@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from cli import options
+from cli.commands.add import add
 from cli.commands.backup import backup
 from cli.commands.benchmark import benchmark
 from cli.commands.compact import compact
@@ -69,6 +70,7 @@ def shared_options(
 
 app.command("init")(init)
 app.command("ingest-task")(ingest_task)
+app.command("add")(add)
 app.command("refresh")(refresh)
 app.command("query")(query)
 app.command("report")(report)

@@ -17,6 +17,11 @@ MEMBERS_DEFINITION = (
     "other figures are those of the ensemble."
 )
 
+ADDED_DEFINITION = (
+    "Added: images in the gallery that were added without learning; they belong to no task and are searched "
+    "with those of all tasks."
+)
+
 
 def build_report(
     *,
@@ -44,6 +49,7 @@ def build_report(
         drift: how each network's drift map was chosen; empty where nothing moved.
     """
     measurements, members = measured.measurements, measured.members
+    added = sum(part.items for part in measured.parts) - sum(task.train_images for task in tasks)
     task_ids = [task.task_id for task in tasks]
     merged = _matrices(parent, measurements, "merged", task_ids, recall_at)
     within = _matrices((parent or {}).get("within_task"), measurements, "within", task_ids, recall_at)
@@ -57,6 +63,7 @@ def build_report(
         "within_task": {**within, "summary": _summaries(within["recall_at_k"])},
         "queries": _queries(measurements),
         "parts": describe_parts(measured.parts, measured.part_errors),
+        **({"added_images": added} if added > 0 else {}),
         **_compatibility(generation, parent, measured),
         **({"drift": [dict(choice) for choice in drift]} if drift else {}),
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
@@ -68,6 +75,7 @@ def build_report(
             **COMPATIBILITY_DEFINITIONS,
             **NO_MATCH_DEFINITIONS,
             **({} if members is None else {"members": MEMBERS_DEFINITION}),
+            **({"added_images": ADDED_DEFINITION} if added > 0 else {}),
         },
     }
 
@@ -159,6 +167,32 @@ def without_images(
         "generation": generation,
         "parts": describe_parts(parts, [errors.get(part.birth_generation) for part in parts]),
         **({"deleted_since": after} if any(after.values()) else {}),
+    }
+
+
+def with_images(
+    report: Mapping[str, Any], generation: int, part: PartCount, categories: int
+) -> dict[str, Any]:
+    """Return the report of a generation that is another one with further images.
+
+    All figures stay those of the gallery that they were measured in; ``added_since`` counts what joined it
+    afterwards.
+
+    Args:
+        report: of the generation before.
+        generation: id of the new one.
+        part: the gallery items that it adds.
+        categories: how many of their categories are new.
+    """
+    before = report.get("added_since", {"gallery": 0, "new_categories": 0})
+    return {
+        **report,
+        "generation": generation,
+        "parts": [*report["parts"], *describe_parts([part])],
+        "added_since": {
+            "gallery": before["gallery"] + part.items,
+            "new_categories": before["new_categories"] + categories,
+        },
     }
 
 

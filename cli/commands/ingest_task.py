@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from cli import options
 from cli.shell import INCOMPLETE, REFUSED, Shell, entered
-
-if TYPE_CHECKING:
-    from storage.workspace import Workspace
 
 Folder = Annotated[
     Path, typer.Argument(help="PATH/<category>/*, or PATH/train/<category>/* with PATH/test/<category>/*.")
@@ -99,6 +93,7 @@ def ingest_task(
 def _ingest(
     shell: Shell, folder: Path, name: str | None, flags: dict[str, Any], *, dry_run: bool, restart: bool
 ) -> None:
+    from cli.interruptions import told_how_to_go_on
     from cli.render.progress import progress_listener
     from cli.settings import (
         NOT_IN_AN_INGEST,
@@ -123,7 +118,7 @@ def _ingest(
         show_dry_run(shell, plan, estimate)
         refused = False
     else:
-        with progress_listener(shell.quiet) as listener, _told_how_to_go_on(shell, opened):
+        with progress_listener(shell.quiet) as listener, told_how_to_go_on(shell, opened):
             outcome = run_ingest(request, opened, listener)
         from cli.render.ingests import show_ingest
 
@@ -134,16 +129,3 @@ def _ingest(
         shell.exit_code = REFUSED
     elif plan.quarantined:
         shell.exit_code = INCOMPLETE
-
-
-@contextmanager
-def _told_how_to_go_on(shell: Shell, workspace: Workspace) -> Iterator[None]:
-    """Let the message after an interrupt say that what was done so far is kept, where it is."""
-    begun = time.time()
-    try:
-        yield
-    except KeyboardInterrupt:
-        kept = [path for path in (workspace.checkpoint_file, workspace.shards_dir) if path.exists()]
-        if any(path.stat().st_mtime >= begun for path in kept):
-            shell.kept = "nothing was published; the same command goes on where it was"
-        raise

@@ -39,6 +39,7 @@ def report(
 
 
 def _show(shell: Shell, found: dict[str, Any], k: int, *, live: bool) -> None:
+    from cli.render.amounts import counted
     from cli.render.gates import gate_line
     from cli.render.matrices import (
         compatibility_table,
@@ -66,6 +67,11 @@ def _show(shell: Shell, found: dict[str, Any], k: int, *, live: bool) -> None:
         gone = found["deleted_since"]
         counts = f"{gone['gallery']} gallery and {gone['query']} query images"
         shell.emit(f"{counts} were deleted since this was measured\n")
+    if "added_since" in found:
+        more = found["added_since"]
+        images = counted(more["gallery"], "image was", "images were")
+        categories = counted(more["new_categories"], "category", "categories")
+        shell.emit(f"{images} added since this was measured, with {categories} new among them\n")
     for title, rows in (
         (f"Recall@{k}, gallery of all tasks", found["recall_at_k"][str(k)]),
         (f"Recall@{k}, within the task", within["recall_at_k"][str(k)]),

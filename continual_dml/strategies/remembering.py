@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,6 +87,22 @@ def unmoved_memory(
         measure_classes(seen.features, seen.outputs, labels, task, rank), rank
     )
     return _memory(memory.weights, statistics, memory.drift, settings)
+
+
+def memory_with_more(
+    memory: MemberState, seen: Extracted, labels: NDArray[np.int64], *, task: int, rank: int
+) -> MemberState:
+    """Return what a network keeps after images were added without learning: its head stays as it is.
+
+    Args:
+        memory: what it kept before.
+        seen: the images as it sees them.
+        labels: (N,) of these images.
+        task: index of the last task that it learned, from 0: whose model the images' classes were born with.
+        rank: most directions of a class's own covariance.
+    """
+    new = measure_classes(seen.features, seen.outputs, labels, task, rank)
+    return replace(memory, statistics=memory.statistics.merged(new, rank))
 
 
 def teachers_from(memory: MemberState, before: Extracted, recipe: Recipe, tasks_learned: int) -> Teachers:

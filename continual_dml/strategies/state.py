@@ -156,6 +156,15 @@ def is_step_name(name: str) -> bool:
     return _STEP.fullmatch(name) is not None
 
 
+def is_statistics_name(name: str) -> bool:
+    """Say whether ``name`` is that of a group with a member's class statistics.
+
+    >>> is_statistics_name("statistics-1"), is_statistics_name("model-1")
+    (True, False)
+    """
+    return name.split("-", maxsplit=1)[0] == "statistics"
+
+
 def group_names(cohort: int, names: Iterable[str] = ()) -> list[str]:
     """Return the names of a learner's groups with ``cohort`` members, those of drift steps from ``names``."""
     fixed = [group_name(group, member) for member in range(cohort) for group in GROUPS]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from continual_dml.errors import SettingsError
 from continual_dml.ports import Artefacts, Draft
-from continual_dml.strategies.state import LearnerState, group_names, is_step_name
+from continual_dml.strategies.state import LearnerState, group_names, is_statistics_name, is_step_name
 
 _SUFFIX = ".safetensors"
 _EARLIER_DRIFT = f"drift{_SUFFIX}"
@@ -35,3 +35,13 @@ def write_state(state: LearnerState, draft: Draft, parent: Artefacts | None) -> 
             draft.inherit(name + _SUFFIX)
         else:
             draft.write_tensors(name + _SUFFIX, arrays)
+
+
+def write_statistics(state: LearnerState, draft: Draft) -> set[str]:
+    """Write the class statistics alone; return the names of their files, for all else to be taken over."""
+    written = set()
+    for name, arrays in state.to_artefacts().items():
+        if is_statistics_name(name):
+            draft.write_tensors(name + _SUFFIX, arrays)
+            written.add(name + _SUFFIX)
+    return written

@@ -10,10 +10,12 @@ from PIL import Image
 
 from continual_dml.ports import SilentListener
 from continual_dml.settings import ModelSettings, Settings, TrainingSettings
+from continual_dml.workflows.add_items import AddResult, add_items
 from continual_dml.workflows.ingest_task import IngestContext, IngestResult, ingest_task
-from continual_dml.workflows.plan_task import plan_task
+from continual_dml.workflows.plan_task import plan_addition, plan_task
 from storage.store import WorkspaceStore
 from storage.workspace import Workspace
+from streams.additions import load_addition
 from streams.image_reader import ThreadedImageReader
 from streams.task_folder import load_task
 
@@ -73,5 +75,27 @@ def ingest(workspace: Workspace) -> Callable[..., IngestResult]:
             reader = ThreadedImageReader(side, settings.streams)
             context = IngestContext(store, reader, settings, refresh, None, SilentListener())
             return ingest_task(plan_task(task, store), context)
+
+    return run
+
+
+@pytest.fixture
+def add(workspace: Workspace) -> Callable[..., AddResult]:
+    """Return a function that adds folders, or images of a category, for real."""
+
+    def run(*paths: Path, category: str | None = None, into: Workspace | None = None) -> AddResult:
+        target = into or workspace
+        settings, quiet = target.settings, SilentListener()
+        side = settings.model.stored_side_pixels
+        with WorkspaceStore(target) as store:
+            task = load_addition(
+                paths,
+                category=category,
+                name=None,
+                side_pixels=side,
+                settings=settings.streams,
+                listener=quiet,
+            )
+            return add_items(plan_addition(task, store), store, settings, quiet)
 
     return run

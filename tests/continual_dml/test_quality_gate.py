@@ -270,3 +270,16 @@ def test_a_refresh_that_costs_any_task_too_much_is_refused_the_newest_task_inclu
     assert kept["passed"]
     assert not lost["passed"]
     assert lost["refusal"] == "forgetting is 0.350, above 0.270"
+
+
+def test_a_refusal_says_how_many_images_were_added_since_the_live_generation_was_measured() -> None:
+    before = {"recall_at_k": {"1": [[0.9, 0.9]]}}
+    added = {**before, "added_since": {"gallery": 40, "new_categories": 2}}
+    worse = measured_after_refresh(0.2, 0.2)
+    plain, note = (
+        with_gate_of_refresh(worse, parent, DEFAULT)["gate"]["checks"][0]["note"]
+        for parent in (before, added)
+    )
+    said = "40 images were added since the live generation was measured and count too"
+    assert note == f"{plain}; {said}"
+    assert with_gate_of_refresh(measured_after_refresh(0.9, 0.9), added, DEFAULT)["gate"]["passed"]
