@@ -32,7 +32,8 @@ from continual_dml.strategies.remembering import memory_with_more
 from continual_dml.strategies.state import LearnerState
 from continual_dml.workflows.drafting import drafting
 from continual_dml.workflows.fingerprint_files import Fingerprints, write_fingerprints
-from continual_dml.workflows.gallery_files import items_file, stored_parts, vectors_file
+from continual_dml.workflows.gallery_files import stored_parts
+from continual_dml.workflows.joining_part import JoiningPart
 from continual_dml.workflows.live_model import LiveModel, require_same_model, settings_of, unmoved_model
 from continual_dml.workflows.plan_task import TaskPlan, require_model
 from continual_dml.workflows.state_files import write_statistics
@@ -100,9 +101,10 @@ class _Addition:
         model = unmoved_model(self.parent, self.draft.generation_id, self.settings, self.shards)
         seen = self._embedded(model)
         stored = side_by_side(seen).astype(np.float16)
-        part = GalleryPart(model.generation, VectorState.FRESH, self.ids, stored, model.head(stored))
+        vectors = model.carrying.vectors(stored, model.generation)
+        part = GalleryPart(model.generation, VectorState.FRESH, self.ids, stored, vectors)
         report = self.parent.read_json(_REPORT)
-        self._write(part, report, self._state(model, seen))
+        self._write(part, report, model, self._state(model, seen))
         count = PartCount(part.birth_generation, part.state, len(part.ids))
         after = with_images(report, model.generation, count, len(self.plan.new_categories))
         self.draft.write_json(_REPORT, after)
@@ -134,21 +136,20 @@ class _Addition:
         )
         return replace(model.state, members=members)
 
-    def _write(self, part: GalleryPart, report: dict[str, Any], state: LearnerState) -> None:
+    def _write(
+        self, part: GalleryPart, report: dict[str, Any], model: LiveModel, state: LearnerState
+    ) -> None:
         """Write what is new and the index over all, and take over all else."""
-        draft, birth = self.draft, part.birth_generation
-        draft.write_tensors(items_file(birth), {"ids": part.ids, "features": part.features})
-        draft.write_tensors(vectors_file(birth), {"vectors": part.vectors})
-        codes = self.plan.task.fingerprints
-        if codes is not None:
-            write_fingerprints(draft, Fingerprints(part.ids, codes[self.plan.gallery_rows]))
-        parts = [*stored_parts(self.parent, report), part]
-        ids = np.concatenate([one.ids for one in parts])
-        draft.write_index(ids, np.concatenate([one.vectors for one in parts]))
-        written = {_REPORT, *self.parent.index_files, *write_statistics(state, draft)}
+        draft = self.draft
+        joining = JoiningPart(part, model.carrying, list(stored_parts(self.parent, report)), draft)
+        written = {_REPORT, *self.parent.index_files, *write_statistics(state, draft), *joining.outdated()}
         for name in self.parent.names():
             if name not in written:
                 draft.inherit(name)
+        joining.write()
+        codes = self.plan.task.fingerprints
+        if codes is not None:
+            write_fingerprints(draft, Fingerprints(part.ids, codes[self.plan.gallery_rows]))
 
     def _publication(self, report: dict[str, Any]) -> Publication:
         return Publication(

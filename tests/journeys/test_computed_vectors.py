@@ -122,3 +122,23 @@ def test_images_are_deleted_and_the_index_repaired(cdml, site, here, viewed):
     done = cdml("verify", "--repair", *here)
     assert done.code == 7
     assert "the index cannot be built again" in done.err
+
+
+@pytest.mark.parametrize(("kind", "becomes"), [(FLAT, VIEW), ("flat-f16", "flat-f16")])
+def test_images_are_added_in_the_way_that_the_workspace_wants(
+    cdml, site, here, viewed, tmp_path, kind, becomes
+):
+    before = ask(cdml, site, here)
+    file = site.workspace / "cdml.toml"
+    file.write_text(file.read_text().replace(f'index = "{FLAT}"', f'index = "{kind}"'))
+    render_task("cyrillic", tmp_path / "more", categories=2, samples_per_category=3, side_pixels=32)
+    done = cdml("add", tmp_path / "more", *here)
+    assert done.code == 0, done.err
+    assert kind_of_index(cdml, here) == becomes
+    written = {path.name for path in live_file(site, "report.json").parent.glob("vectors-*")}
+    assert len(written) == (0 if becomes == VIEW else 3)
+    (image, *_) = sorted((tmp_path / "more").rglob("*.png"))
+    (found,) = json.loads(cdml("query", image, *here, "--json", "-k", "1").out)["queries"]
+    assert found["neighbours"][0]["path"] == str(image)
+    assert len(ask(cdml, site, here)) == len(before)
+    assert cdml("verify", "--deep", *here).code == 0
