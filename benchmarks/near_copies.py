@@ -52,7 +52,7 @@ def saved_as(kind: str, quality: int) -> Change:
     def change(image: Image.Image) -> Image.Image:
         file = BytesIO()
         image.save(file, kind, quality=quality)
-        return Image.open(file).convert("RGB")
+        return decode_image(file.getvalue(), StreamSettings(), f"a copy as {kind}")
 
     return change
 
@@ -129,7 +129,7 @@ def measure(archive: Path, side: int, copies: int, seed: int) -> dict[str, Any]:
             for kind, taken in HASHES.items():
                 bits[kind].append(taken(square))
             if row in chosen:
-                original = Image.open(BytesIO(data)).convert("RGB")
+                original = decode_image(data, StreamSettings(), name)
                 for change, made in CHANGES.items():
                     copy = square_pixels(made(original), side)
                     for kind, taken in HASHES.items():
