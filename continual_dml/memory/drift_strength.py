@@ -89,7 +89,7 @@ def choose_drift_map(
     old, new = np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64)
     best = grid[int(np.argmin(errors))]
     carried = old.copy()
-    for rows in _folds(labels):
+    for rows in category_folds(labels):
         carried[rows] = fit_drift(old[~rows], new[~rows], best).map(old[rows])
     found, left = _found(new, carried, labels), _found(new, old, labels)
     hurts = strength is None and len(np.unique(labels)) >= FEWEST_CATEGORIES and found < left
@@ -113,7 +113,7 @@ def held_out_errors(
     None where there is a single category, so that none can be held out. Arguments as in
     :func:`choose_drift_strength`.
     """
-    folds = _folds(labels)
+    folds = category_folds(labels)
     if len(folds) < 2:
         return None
     old, new = np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64)
@@ -123,7 +123,7 @@ def held_out_errors(
     return errors / len(labels)
 
 
-def _folds(labels: NDArray[np.int64]) -> list[NDArray[np.bool_]]:
+def category_folds(labels: NDArray[np.int64]) -> list[NDArray[np.bool_]]:
     """Return which rows (N,) each fold holds out; every row is held out once."""
     categories = np.unique(labels)
     folds = min(FOLDS, len(categories))
