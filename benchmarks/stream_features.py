@@ -1,7 +1,8 @@
 """Learns a stream with the default method and keeps what every model said of every image.
 
 ``python -m benchmarks.stream_features glyphs --seed 0`` writes ``FEATURES/glyphs-seed0.safetensors``: for
-each task i, the stored features of all training and query images by the model after task i. What may be done
+each task i, the stored features of all training and query images by the model after task i, and those of
+distorted views of task i's training images by the models before and after it. What may be done
 with old items, without their images, can then be compared in minutes: none of it changes the learning.
 ``--validation`` takes a stream made of the training images alone, to choose something on.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
+from benchmarks.distorted_views import DistortedRows
 from cli.settings import benchmark_settings
 from cli.starting_weights import starting_weights
+from continual_dml.embedding.embedder import Embedder
 from continual_dml.embedding.extract import extract_each, side_by_side
-from continual_dml.embedding.precision import choose_compute
+from continual_dml.embedding.precision import Compute, choose_compute
 from continual_dml.ports import SilentListener
 from continual_dml.records import LabelledImages, LearningStream
 from continual_dml.settings import Settings
@@ -32,6 +35,8 @@ from streams.named.catalogue import open_stream
 from streams.named.validation import validation_stream
 
 FIRST_STEPS, STEPS = 200, 80
+VIEWS = 8
+"""Distorted views of each training image."""
 FILES = {"omniglot": "data/omniglot-242.zip", "grocery": "data/grocery-160.zip"}
 WEIGHTS = "weights/mobilenet_v2-imagenet1k.safetensors"
 Features = NDArray[np.float32]
@@ -42,13 +47,15 @@ class StreamFeatures:
     """Stored features of a stream of T tasks, as the model after each task gives them.
 
     ``train[i][j]`` (n_j, F): task j's training images by the model after task i; ``query`` alike;
-    ``train_labels[j]``, ``query_labels[j]``: their categories.
+    ``train_labels[j]``, ``query_labels[j]``: their categories. ``views[j]``: distorted views of task j's
+    training images, view after view (K n_j, F), by the models before and after the task; none of the first.
     """
 
     train: list[list[Features]]
     query: list[list[Features]]
     train_labels: list[NDArray[np.int64]]
     query_labels: list[NDArray[np.int64]]
+    views: dict[int, tuple[Features, Features]] = field(default_factory=dict)
 
     @property
     def tasks(self) -> int:
@@ -87,12 +94,17 @@ def learn(stream: LearningStream, settings: Settings, data: Path) -> StreamFeatu
     learner = SequentialLearner(settings, FIRST_STEPS, pretrained, compute, SilentListener())
     train: list[list[Features]] = []
     query: list[list[Features]] = []
+    views: dict[int, tuple[Features, Features]] = {}
+    before: tuple[Embedder, ...] | None = None
     for position, experience in enumerate(stream.tasks):
         learned = learner.learn(position, experience)
 
         def look(images: LabelledImages, learned: LearnedTask = learned) -> Features:
             return side_by_side(extract_each(learned.embedders, images.pixels, compute))
 
+        if before is not None:
+            views[position] = _views(experience.train, (before, learned.embedders), settings, compute)
+        before = learned.embedders
         train.append([look(task.train) for task in stream.tasks])
         query.append([look(task.query) for task in stream.tasks])
         print(f"{stream.name}: task {position + 1} of {len(stream.tasks)} learned", flush=True)
@@ -101,7 +113,21 @@ def learn(stream: LearningStream, settings: Settings, data: Path) -> StreamFeatu
         query,
         [task.train.labels for task in stream.tasks],
         [task.query.labels for task in stream.tasks],
+        views,
     )
+
+
+def _views(
+    images: LabelledImages, models: Sequence[tuple[Embedder, ...]], settings: Settings, compute: Compute
+) -> tuple[Features, Features]:
+    """Return what the models before and after a task say of the same distorted views of its images."""
+    random = np.random.default_rng(settings.training.seed)
+    seen: list[list[Features]] = []
+    for _ in range(VIEWS):
+        view = DistortedRows.drawn(images.pixels, random)
+        seen.append([side_by_side(extract_each(model, view, compute)) for model in models])
+    before, after = (np.concatenate(parts) for parts in zip(*seen, strict=True))
+    return before, after
 
 
 def features_file(
@@ -120,6 +146,8 @@ def write_features(path: Path, found: StreamFeatures) -> None:
         arrays[f"query_labels.{j}"] = found.query_labels[j]
         for i in range(found.tasks):
             arrays[f"train.{i}.{j}"], arrays[f"query.{i}.{j}"] = found.train[i][j], found.query[i][j]
+    for j, (before, after) in found.views.items():
+        arrays[f"view_before.{j}"], arrays[f"view_after.{j}"] = before, after
     path.parent.mkdir(parents=True, exist_ok=True)
     whole: Mapping[str, NDArray[Any]] = arrays
     partial = path.with_suffix(".partial")
@@ -136,6 +164,11 @@ def read_features(path: Path) -> StreamFeatures:
         [[arrays[f"query.{i}.{j}"] for j in tasks] for i in tasks],
         [arrays[f"train_labels.{j}"] for j in tasks],
         [arrays[f"query_labels.{j}"] for j in tasks],
+        {
+            j: (arrays[f"view_before.{j}"], arrays[f"view_after.{j}"])
+            for j in tasks
+            if f"view_before.{j}" in arrays
+        },
     )
 
 
