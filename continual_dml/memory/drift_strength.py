@@ -26,7 +26,7 @@ WITHOUT_A_CHOICE = 10.0
 class DriftChoice:
     """Which map was chosen and by how much, all of it judged on categories that a map was not fitted to.
 
-    ``strength``: of the map; None for the identity, where a map would have hurt. ``errors``: mean squared
+    ``strength``: of the map; None for the identity, where it comes closer. ``errors``: mean squared
     error of a feature at each strength that was tried; ``uncorrected``: the same without a map. ``found`` and
     ``found_uncorrected``: how often the new model's features find their category first among the features
     carried by the best map, and among those that are left as they were. What could not be judged is None.
@@ -72,9 +72,10 @@ def choose_drift_map(
 ) -> DriftChoice:
     """Choose the strength of a map as :func:`choose_drift_strength` does, or no map at all.
 
-    With the best strength, features are carried by the map that did not see their category, and searched with
-    the features of the new model. Where that finds less than features that are left as they were, there is no
-    map. With fewer than ten categories this is not asked: a map that misses one of so few says little.
+    There is none where the best strength carries held-out categories with a larger squared error than leaving
+    their features as they were. With fewer than ten categories this is not asked: the mean of the others, one
+    of so few held out, says little. How often the new model's features find their category among carried
+    features is told and not judged by: most find it either way, and the few that decide it go by chance.
 
     Args:
         before: (N, d) features by the old model.
@@ -92,11 +93,12 @@ def choose_drift_map(
     for rows in category_folds(labels):
         carried[rows] = fit_drift(old[~rows], new[~rows], best).map(old[rows])
     found, left = _found(new, carried, labels), _found(new, old, labels)
-    hurts = strength is None and len(np.unique(labels)) >= FEWEST_CATEGORIES and found < left
+    uncorrected = float(np.square(new - old).sum() / len(labels))
+    judged = strength is None and len(np.unique(labels)) >= FEWEST_CATEGORIES
     return DriftChoice(
-        None if hurts else best,
+        None if judged and errors.min() > uncorrected else best,
         tuple(zip(grid, errors.tolist(), strict=True)),
-        float(np.square(new - old).sum() / len(labels)),
+        uncorrected,
         found,
         left,
     )

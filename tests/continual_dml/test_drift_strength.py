@@ -39,7 +39,7 @@ def test_a_drift_that_is_noise_around_a_shift_asks_for_the_strongest_hold() -> N
     assert choose_drift_strength(before, after, labels) == max(GRID)
 
 
-def test_where_a_map_would_find_less_than_none_no_map_is_taken() -> None:
+def test_where_a_map_would_err_more_than_none_no_map_is_taken() -> None:
     random = np.random.default_rng(0)
     labels = np.repeat(np.arange(12), 6)
     before = 0.4 * random.normal(size=(12, 40))[labels] + 0.1 * random.normal(size=(72, 40))
@@ -47,11 +47,24 @@ def test_where_a_map_would_find_less_than_none_no_map_is_taken() -> None:
     two_ways = np.where(labels % 4 < 2, 1.0, -1.0)[:, None] * 3 * direction / np.linalg.norm(direction)
     choice = choose_drift_map(before, before + two_ways, labels)
     assert choice.strength is None
-    assert choice.found is not None and choice.found_uncorrected is not None
-    assert choice.found < choice.found_uncorrected
+    assert choice.uncorrected is not None
+    assert min(error for _, error in choice.errors) > choice.uncorrected
     assert choice.held_out_error == choice.uncorrected
     few = labels < 9
     assert choose_drift_map(before[few], (before + two_ways)[few], labels[few]).strength is not None
+
+
+def test_a_map_that_comes_much_closer_is_taken_though_one_item_less_is_found() -> None:
+    random = np.random.default_rng(3)
+    labels = np.repeat(np.arange(12), 6)
+    before = 0.5 * random.normal(size=(12, 20))[labels] + 0.3 * random.normal(size=(72, 20))
+    bent = 0.4 * np.tanh(before @ random.normal(size=(20, 20)) / 2)
+    choice = choose_drift_map(before, before + 0.5 + bent + 0.1 * random.normal(size=before.shape), labels)
+    assert choice.found is not None and choice.found_uncorrected is not None
+    assert choice.found < choice.found_uncorrected
+    assert choice.held_out_error is not None and choice.uncorrected is not None
+    assert choice.held_out_error < 0.5 * choice.uncorrected
+    assert choice.strength is not None
 
 
 def test_a_map_that_undoes_a_turn_finds_what_was_lost() -> None:

@@ -17,7 +17,7 @@ def fit_ridge(before: NDArray[np.floating], after: NDArray[np.floating], labels:
 
         A = I + (C_ba - C_aa)(C_aa + lambda tr(C_aa)/d I)^-1        g(x) = mean_b + A (x - mean_a)
 
-    or the identity where held-out categories are found better without a map.
+    or the identity where it carries held-out categories with less error than any such map.
 
     Source: :func:`continual_dml.memory.drift_strength.choose_drift_map`.
     """
