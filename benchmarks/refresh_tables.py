@@ -70,7 +70,7 @@ def render(results: Sequence[dict[str, Any]]) -> str:
         runs = StreamRuns.of(stream, results)
         kinds = [kind for kind in (DEFAULT, ON_VIEWS) if kind in runs.recall]
         parts += [_table(runs), "\n".join(line for kind in kinds for line in findings(runs, kind))]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(parts)
 
 
 def _table(runs: StreamRuns) -> str:

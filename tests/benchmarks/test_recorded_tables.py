@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import benchmarks
-from benchmarks import class_gaussians, near_copies, statistics_size
+from benchmarks import class_gaussians, near_copies, refresh_estimators, refresh_tables, statistics_size
 from benchmarks.documents import read_results
 
 ROOT = Path(benchmarks.__file__).parent.parent
@@ -19,6 +19,11 @@ ROOT = Path(benchmarks.__file__).parent.parent
 def test_the_last_result_stands_in_the_documentation(benchmark):
     result = read_results(ROOT / benchmark.RESULTS)[-1]
     assert benchmark.table(result) in (ROOT / "docs/benchmarks.md").read_text(encoding="utf-8")
+
+
+def test_every_stream_of_the_comparison_of_drift_estimators_stands_in_the_documentation():
+    tables = refresh_tables.render(read_results(ROOT / refresh_estimators.RESULTS))
+    assert tables in (ROOT / "docs/benchmarks.md").read_text(encoding="utf-8")
 
 
 def test_what_classes_cost_stays_below_the_aim():
