@@ -32,7 +32,14 @@ from continual_dml.workflows.compare_galleries import (
 from continual_dml.workflows.evaluate import Labelled, measure_all
 from continual_dml.workflows.fingerprint_files import inherit_fingerprints
 from continual_dml.workflows.gallery_files import StoredPart, stored_parts, write_parts
-from continual_dml.workflows.kept_queries import ask_again, born_queries, queries_file
+from continual_dml.workflows.kept_queries import (
+    ASKED_FILE,
+    SeenQueries,
+    ask_again,
+    born_queries,
+    queries_file,
+    seen_queries,
+)
 from continual_dml.workflows.live_model import LiveModel
 from continual_dml.workflows.members_alone import members_alone
 from continual_dml.workflows.refresh_gallery import Reembedded, RefreshTools, nothing_renewed, refresh_gallery
@@ -129,7 +136,8 @@ class NextGeneration:
     def asked(self, model: LiveModel, new: NewQueries | None) -> Asked:
         """Return the queries of all tasks as the live model sees them: copies of old ones, and new ones."""
         tools, most = self.tools, self.settings.evaluation.earlier_queries
-        again = ask_again(tools.store, most, model, tools.reader, tools.listener)
+        seen = None if self.parent is None or model.moved else seen_queries(self.parent)
+        again = ask_again(tools.store, most, model, tools.reader, tools.listener, seen)
         ids = np.array([item.item_id for item in again.items], dtype=np.int64)
         categories = np.array([item.category_id for item in again.items], dtype=np.int64)
         tasks = np.array([item.task_id for item in again.items], dtype=np.int64)
@@ -195,6 +203,8 @@ class NextGeneration:
         aged = [group for group in self._born if group.birth_generation in births]
         for group in aged:
             self.draft.inherit(queries_file(group.birth_generation))
+        seen = SeenQueries(asked.ids[asked.kept_rows], asked.features[asked.kept_rows])
+        self.draft.write_tensors(ASKED_FILE, seen.to_arrays())
         known = np.concatenate([np.empty(0, dtype=np.int64), *(group.ids for group in aged)])
         rows = asked.kept_rows[~np.isin(asked.ids[asked.kept_rows], known)]
         if len(rows):

@@ -21,7 +21,7 @@ from continual_dml.workflows.gallery_files import (
     vectors_file,
     view_part,
 )
-from continual_dml.workflows.kept_queries import born_queries, queries_file
+from continual_dml.workflows.kept_queries import rewrite_queries
 
 _REPORT = "report.json"
 
@@ -56,7 +56,7 @@ def rewrite_gallery(
     written = {_REPORT, *(name for part in parts for name in part.outdated(as_view=as_view))}
     if renewed:
         written.update(parent.index_files)
-    written |= _rewrite_queries(parent, draft, gone) | rewrite_fingerprints(parent, draft, gone)
+    written |= rewrite_queries(parent, draft, gone) | rewrite_fingerprints(parent, draft, gone)
     for name in parent.names():
         if name not in written:
             draft.inherit(name)
@@ -128,16 +128,3 @@ def _write_items(draft: Draft, left: _Left, part: StoredPart) -> None:
     draft.write_tensors(
         items_file(left.birth), {"ids": part.ids[left.rows], "features": part.features[left.rows]}
     )
-
-
-def _rewrite_queries(parent: Artefacts, draft: Draft, gone: NDArray[np.int64]) -> set[str]:
-    """Write the kept queries that lose some anew; return the names of their files."""
-    changed = set()
-    for group in born_queries(parent):
-        left = group.only(np.setdiff1d(group.ids, gone))
-        if len(left.ids) < len(group.ids):
-            name = queries_file(group.birth_generation)
-            changed.add(name)
-            if len(left.ids):
-                draft.write_tensors(name, {"ids": left.ids, "features": left.features})
-    return changed

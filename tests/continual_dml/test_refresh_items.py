@@ -10,7 +10,9 @@ import pytest
 from continual_dml.errors import CatalogError, GalleryError
 from continual_dml.ports import SilentListener
 from continual_dml.records import NO_LIMIT, RefreshBudget, VectorState
+from continual_dml.workflows.delete_items import delete_items
 from continual_dml.workflows.ingest_task import IngestResult
+from continual_dml.workflows.kept_queries import born_queries, seen_queries
 from continual_dml.workflows.refresh_gallery import RefreshTools
 from continual_dml.workflows.refresh_items import RefreshResult, refresh_items
 from continual_dml.workflows.search import Searcher
@@ -132,3 +134,29 @@ def test_a_gallery_that_is_fresh_is_left_alone(
     ingest(task_folder(0))
     for mode in ("auto", "reembed", "project"):
         assert not refresh(workspace, mode).published
+
+
+def test_a_model_that_did_not_move_is_asked_what_it_has_seen_already(carried: Workspace) -> None:
+    with WorkspaceStore(carried) as store:
+        items = store.query_items(per_task=1000)
+        for item in items:
+            Path(store.query_copy_path(item.content_hash)).unlink()
+    result = refresh(carried)
+    assert result.published
+    assert sum(len(row) for row in result.report["recall_at_k"]["1"]) == 3
+    assert [task["query_images"] for task in result.report["tasks"]] == [
+        sum(item.task_id == task for item in items) for task in (1, 2)
+    ]
+    with WorkspaceReader(carried) as reader:
+        seen = seen_queries(reader.artefacts)
+    assert sorted(seen.ids.tolist()) == sorted(item.item_id for item in items)
+
+
+def test_a_deleted_query_is_not_kept_in_any_form(carried: Workspace) -> None:
+    with WorkspaceStore(carried) as store:
+        gone, *left = store.query_items(per_task=1000)
+        delete_items([gone.item_id], store, purge=True)
+    with WorkspaceReader(carried) as reader:
+        seen, born = seen_queries(reader.artefacts), born_queries(reader.artefacts)
+    assert sorted(seen.ids.tolist()) == sorted(item.item_id for item in left)
+    assert gone.item_id not in np.concatenate([group.ids for group in born])
