@@ -27,6 +27,7 @@ from storage.verified_files import (
     open_published,
     read_published,
     read_verified,
+    was_read,
 )
 
 if TYPE_CHECKING:
@@ -209,6 +210,16 @@ class PublishedArtefacts:
         """Return the verified content of a file; raises as :meth:`read_tensors`."""
         with self._opened(name) as (descriptor, entry):
             return read_verified(descriptor, str(self.path(name)), entry.size, entry.sha256)
+
+    def verify(self, name: str) -> None:
+        """Compare a file's hash, unless this process has read the very file and it did not change since.
+
+        Raises:
+            CorruptIndex: as :meth:`read_tensors`.
+        """
+        with self._opened(name) as (descriptor, entry):
+            if not was_read(descriptor, entry.sha256):
+                read_verified(descriptor, str(self.path(name)), entry.size, entry.sha256)
 
     @contextmanager
     def _opened(self, name: str) -> Iterator[tuple[int, FileEntry]]:

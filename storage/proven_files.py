@@ -23,7 +23,7 @@ SETTLED_SECONDS = 2.0
 
 def is_proven(descriptor: int, sha256: str) -> bool:
     """Say whether the open file is the very one that had this hash when it was last looked at."""
-    return _remembered().get(sha256) == _identity(descriptor)
+    return _remembered().get(sha256) == identity(descriptor)
 
 
 def remember(descriptor: int, sha256: str) -> None:
@@ -34,11 +34,7 @@ def remember(descriptor: int, sha256: str) -> None:
 def remember_all(files: Iterable[tuple[int, str]]) -> None:
     """Remember several open files, each given with its hash, as :func:`remember`."""
     path = _path()
-    settled = {
-        sha256: _identity(descriptor)
-        for descriptor, sha256 in files
-        if time.time() - os.fstat(descriptor).st_ctime >= SETTLED_SECONDS
-    }
+    settled = {sha256: identity(descriptor) for descriptor, sha256 in files if is_settled(descriptor)}
     if path is None or not settled:
         return
     entries = {key: value for key, value in _remembered().items() if key not in settled}
@@ -46,7 +42,13 @@ def remember_all(files: Iterable[tuple[int, str]]) -> None:
     durable.replace_note(path, json.dumps(newest))
 
 
-def _identity(descriptor: int) -> list[int]:
+def is_settled(descriptor: int) -> bool:
+    """Whether the open file is old enough for :func:`identity` to tell another one from it."""
+    return time.time() - os.fstat(descriptor).st_ctime >= SETTLED_SECONDS
+
+
+def identity(descriptor: int) -> list[int]:
+    """Return what tells that nobody has written to an open file, once it is settled."""
     found = os.fstat(descriptor)
     return [found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns]
 

@@ -113,7 +113,7 @@ class StagedFiles:
         """
         self._require_open()
         parent = self._parent_artefacts()
-        parent.read_bytes(name)
+        parent.verify(name)
         durable.link_or_copy(parent.path(name), self._staging / name)
         self._files[name] = parent.manifest.files[name]
         if name == parent.manifest.index.file:

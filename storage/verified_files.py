@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from continual_dml.errors import CorruptIndex
-from storage.proven_files import is_proven
+from storage.proven_files import identity, is_proven, is_settled
 
 ADVICE = "try `cdml verify --repair`, else restore a backup, or ingest the tasks again in a new workspace"
 _CHUNK_BYTES = 1 << 20
+_MOST_READ = 4096
+_READ: dict[tuple[int, ...], str] = {}
+"""Hashes of files that this process has read, by what tells that they are as they were."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,4 +127,13 @@ def read_verified(descriptor: int, where: str, size: int | None, sha256: str) ->
     content = b"".join(pieces)
     if sha256_of(content) != sha256:
         raise CorruptIndex(f"{where} differs from what was published: {ADVICE}")
+    if is_settled(descriptor):
+        if len(_READ) >= _MOST_READ:
+            _READ.clear()
+        _READ[tuple(identity(descriptor))] = sha256
     return content
+
+
+def was_read(descriptor: int, sha256: str) -> bool:
+    """Whether :func:`read_verified` has read the open file in this process, with this hash, as it is now."""
+    return _READ.get(tuple(identity(descriptor))) == sha256

@@ -49,7 +49,7 @@ def nearest_categories(
     Args:
         queries: (Q, D) unit vectors.
         gallery: (N, D) unit vectors, at least one.
-        labels: (N,) categories of the gallery.
+        labels: (N,) categories of the gallery. Of two that are equally near the smaller one comes first.
 
     >>> axes = np.eye(2, dtype=np.float32)
     >>> found = nearest_categories(np.array([[0.6, 0.8]], dtype=np.float32), axes, np.array([5, 7]))
@@ -58,15 +58,16 @@ def nearest_categories(
     """
     order = np.argsort(labels, kind="stable")
     names, starts = np.unique(labels[order], return_index=True)
+    items_of = dict(zip(names.tolist(), np.split(order, starts[1:]), strict=True))
     found = np.full((len(queries), 2), NO_CATEGORY, dtype=np.int64)
     similarities = np.full((len(queries), 2), LEAST)
     for part, chunk in _similarities(queries, gallery):
-        best = np.maximum.reduceat(chunk[:, order], starts, axis=1)  # (n, C)
-        for place in range(min(2, len(names))):
-            nearest = best.argmax(axis=1)[:, None]
-            found[part, place] = names[nearest[:, 0]]
-            similarities[part, place] = np.take_along_axis(best, nearest, axis=1)[:, 0]
-            np.put_along_axis(best, nearest, -np.inf, axis=1)
+        for row, cosines in zip(range(part.start, len(queries)), chunk, strict=False):
+            for place in range(min(2, len(names))):
+                best = cosines.max()
+                name = labels[np.flatnonzero(cosines == best)].min()
+                found[row, place], similarities[row, place] = name, best
+                cosines[items_of[int(name)]] = -np.inf
     return NearestCategories(found, similarities)
 
 

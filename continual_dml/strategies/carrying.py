@@ -126,6 +126,9 @@ class Carrying:
 
     def vectors(self, features: NDArray[np.floating], birth: int) -> NDArray[np.float32]:
         """Return the unit vectors (N, D) of features (N, sum of F) stored in generation ``birth``."""
+        view = self.view_of(birth)
+        if view is not None:
+            return view(features)
         return np.concatenate([self._vectors(chunk, birth) for chunk in _chunks(features)])
 
     def _vectors(self, features: NDArray[np.floating], birth: int) -> NDArray[np.float32]:

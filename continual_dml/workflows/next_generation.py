@@ -197,7 +197,7 @@ class NextGeneration:
         all were embedded anew, and those of the new task are stored as the live model sees them.
         """
         births = {part.birth_generation for part in parts}
-        write_state(model.state.needed_for(births), self.draft, self.parent)
+        write_state(model.state.needed_for(births), self.draft, self.parent, moved=model.moved)
         write_parts(self.draft, parts, self.parent_report, model.carrying)
         inherit_fingerprints(self.draft, self.parent)
         aged = [group for group in self._born if group.birth_generation in births]

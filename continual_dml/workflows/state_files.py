@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
 from continual_dml.errors import SettingsError
 from continual_dml.ports import Artefacts, Draft
 from continual_dml.strategies.state import LearnerState, group_names, is_statistics_name, is_step_name
@@ -27,14 +33,31 @@ def stored_state(artefacts: Artefacts, cohort: int) -> LearnerState:
     return LearnerState.from_artefacts({name: artefacts.read_tensors(name + _SUFFIX) for name in names})
 
 
-def write_state(state: LearnerState, draft: Draft, parent: Artefacts | None) -> None:
-    """Write what was learned; drift steps that the parent has are taken over, for they never change."""
+def write_state(state: LearnerState, draft: Draft, parent: Artefacts | None, *, moved: bool = True) -> None:
+    """Write what was learned; what the parent has already is taken over.
+
+    Args:
+        state: of the learner.
+        draft: of the next generation.
+        parent: the generation before, if any. Its drift steps never change.
+        moved: whether the weights are other ones. If not, all that is equal is taken over.
+    """
     there = set(parent.names()) if parent is not None else set()
     for name, arrays in state.to_artefacts().items():
-        if is_step_name(name) and name + _SUFFIX in there:
-            draft.inherit(name + _SUFFIX)
+        file = name + _SUFFIX
+        known = parent if file in there else None
+        if known is not None and (is_step_name(name) or (not moved and _has(known, file, arrays))):
+            draft.inherit(file)
         else:
-            draft.write_tensors(name + _SUFFIX, arrays)
+            draft.write_tensors(file, arrays)
+
+
+def _has(parent: Artefacts, file: str, arrays: Mapping[str, NDArray[Any]]) -> bool:
+    there = parent.read_tensors(file)
+    return there.keys() == arrays.keys() and all(
+        there[name].dtype == array.dtype and np.array_equal(there[name], array)
+        for name, array in arrays.items()
+    )
 
 
 def write_statistics(state: LearnerState, draft: Draft) -> set[str]:
