@@ -12,7 +12,6 @@ from continual_dml.errors import CorruptIndex
 from storage.proven_files import identity, is_proven, is_settled
 
 ADVICE = "try `cdml verify --repair`, else restore a backup, or ingest the tasks again in a new workspace"
-_CHUNK_BYTES = 1 << 20
 _MOST_READ = 4096
 _READ: dict[tuple[int, ...], str] = {}
 """Hashes of files that this process has read, by what tells that they are as they were."""
@@ -119,7 +118,7 @@ def read_verified(descriptor: int, where: str, size: int | None, sha256: str) ->
         if size is not None and found != size:
             raise CorruptIndex(f"{where} has {found} bytes instead of {size}: {ADVICE}")
         pieces, offset = [], 0
-        while piece := os.pread(descriptor, _CHUNK_BYTES, offset):
+        while piece := os.pread(descriptor, max(found - offset, 1), offset):  # all at once: nothing is joined
             pieces.append(piece)
             offset += len(piece)
     except OSError as error:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,8 +12,7 @@ from continual_dml.memory.discriminant_head import SMALLEST_NORM, unit_rows
 from continual_dml.memory.drift import AffineMap
 
 Floats = NDArray[np.float64]
-_ROWS, _FEW = 4096, 128
-_WORTH_THREADS, _MOST_THREADS = 8, 8
+_ROWS, _FEW = 2048, 128
 _ROUNDING = 2.0**-53
 
 
@@ -41,12 +38,8 @@ class FeatureView:
     def __call__(self, features: NDArray[np.floating]) -> NDArray[np.float32]:
         """Return unit vectors (n, D) of stored features (n, F); what is mapped to zero stays zero."""
         vectors = np.empty((len(features), len(self.offset)), dtype=np.float32)
-
-        def fill(rows: slice) -> None:
-            wide = _widened(features[rows])
+        for rows, wide in _widened(features):
             vectors[rows] = self._few(wide) if len(wide) <= _FEW else self._many(wide)
-
-        _for_each_chunk(len(features), fill)
         return vectors
 
     def norms(self, features: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -55,12 +48,9 @@ class FeatureView:
         Not finite where a feature is not, or where a length is beyond float32.
         """
         norms = np.empty(len(features), dtype=np.float32)
-
-        def fill(rows: slice) -> None:
-            with np.errstate(invalid="ignore", over="ignore"):
-                norms[rows] = np.linalg.norm(_widened(features[rows]) @ self.matrix.T + self.offset, axis=1)
-
-        _for_each_chunk(len(features), fill)
+        with np.errstate(invalid="ignore", over="ignore"):
+            for rows, wide in _widened(features):
+                norms[rows] = np.linalg.norm(wide @ self.matrix.T + self.offset, axis=1)
         return norms
 
     def _few(self, wide: Floats) -> NDArray[np.float32]:
@@ -91,16 +81,8 @@ class FeatureView:
         return lower
 
 
-def _widened(features: NDArray[np.floating]) -> Floats:
-    return features.astype(np.float64, order="C")
-
-
-def _for_each_chunk(count: int, fill: Callable[[slice], None]) -> None:
-    """Call ``fill`` with a bounded number of rows at a time, on several processors where there are many."""
-    chunks = [slice(start, start + _ROWS) for start in range(0, count, _ROWS)]
-    if len(chunks) < _WORTH_THREADS:
-        for rows in chunks:
-            fill(rows)
-        return
-    with ThreadPoolExecutor(min(_MOST_THREADS, os.cpu_count() or 1)) as pool:
-        list(pool.map(fill, chunks))  # raises what a chunk raises
+def _widened(features: NDArray[np.floating]) -> Iterator[tuple[slice, Floats]]:
+    """Yield a bounded number of rows at a time, and which they are."""
+    for start in range(0, len(features), _ROWS):
+        rows = slice(start, start + _ROWS)
+        yield rows, features[rows].astype(np.float64, order="C")
