@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.stream_features import Features, StreamFeatures
+from benchmarks.stream_features import VIEWS, Features, StreamFeatures
 from continual_dml.embedding.extract import Extracted
 from continual_dml.memory.drift_estimators.protocol import DriftEstimator
 from continual_dml.settings import Settings
@@ -77,7 +77,8 @@ class Gallery:
         labels = self.features.train_labels[task]
         if not on_views:
             return before, after, labels
-        view_before, view_after = self.features.views[task]
+        kept = VIEWS * len(before)
+        view_before, view_after = (seen[:kept] for seen in self.features.views[task])
         before, after = np.concatenate([before, view_before]), np.concatenate([after, view_after])
         return before, after, np.tile(labels, len(before) // len(labels))
 

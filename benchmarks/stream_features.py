@@ -20,23 +20,23 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from benchmarks.distorted_views import DistortedRows
 from cli.settings import benchmark_settings
 from cli.starting_weights import starting_weights
+from continual_dml.embedding.distorted_views import DistortedRows
 from continual_dml.embedding.embedder import Embedder
 from continual_dml.embedding.extract import extract_each, side_by_side
 from continual_dml.embedding.precision import Compute, choose_compute
 from continual_dml.ports import SilentListener
 from continual_dml.records import LabelledImages, LearningStream
-from continual_dml.settings import Settings
+from continual_dml.settings import Settings, TrainingSettings
 from continual_dml.strategies.learner import LearnedTask
 from continual_dml.strategies.stream_learners import SequentialLearner
 from streams.named.catalogue import open_stream
 from streams.named.validation import validation_stream
 
 FIRST_STEPS, STEPS = 200, 80
-VIEWS = 8
-"""Distorted views of each training image."""
+VIEWS = TrainingSettings().drift_views
+"""Distorted views of each training image, as many as the product looks at."""
 FILES = {"omniglot": "data/omniglot-242.zip", "grocery": "data/grocery-160.zip"}
 WEIGHTS = "weights/mobilenet_v2-imagenet1k.safetensors"
 Features = NDArray[np.float32]

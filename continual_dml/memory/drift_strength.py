@@ -69,6 +69,7 @@ def choose_drift_map(
     after: NDArray[np.floating],
     labels: NDArray[np.int64],
     strength: float | None = None,
+    asked: int | None = None,
 ) -> DriftChoice:
     """Choose the strength of a map as :func:`choose_drift_strength` does, or no map at all.
 
@@ -82,6 +83,7 @@ def choose_drift_map(
         after: (N, d) features of the same images by the new model.
         labels: (N,) their categories.
         strength: the only one to try; it is taken in any case. None tries all of the grid.
+        asked: so many of the first rows find their category or not, among each other; None for all.
     """
     grid = GRID if strength is None else (strength,)
     errors = held_out_errors(before, after, labels, grid)
@@ -92,7 +94,8 @@ def choose_drift_map(
     carried = old.copy()
     for rows in category_folds(labels):
         carried[rows] = fit_drift(old[~rows], new[~rows], best).map(old[rows])
-    found, left = _found(new, carried, labels), _found(new, old, labels)
+    found = _found(new[:asked], carried[:asked], labels[:asked])
+    left = _found(new[:asked], old[:asked], labels[:asked])
     uncorrected = float(np.square(new - old).sum() / len(labels))
     judged = strength is None and len(np.unique(labels)) >= FEWEST_CATEGORIES
     return DriftChoice(

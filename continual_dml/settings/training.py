@@ -57,6 +57,7 @@ class TrainingSettings:
     pretrained network and 0.5 for one from scratch, which has more to learn. ``learning_rate`` is the
     backbone's; None takes 0.0001 for a pretrained and 0.002 for a random one. ``drift_strength`` and
     ``output_drift_strength`` hold drift maps back towards the identity; None chooses on held-out categories.
+    ``drift_views``: so many distorted views of each new image tell how the features of any image move.
     ``class_rank`` is how many directions of a class's own covariance are kept at most; 0 keeps none.
     """
 
@@ -81,6 +82,7 @@ class TrainingSettings:
     head_shrinkage: float = 0.5
     drift_strength: float | None = None
     output_drift_strength: float | None = None
+    drift_views: int = 2
     class_rank: int = CLASS_RANK
     precision: str = "auto"
     device: str = "auto"
@@ -111,6 +113,7 @@ class TrainingSettings:
             if strength is not None:
                 between(name.replace("_", "-"), strength, 1e-9, 1e9)
         whole("class-rank", self.class_rank, 0, 256)
+        whole("drift-views", self.drift_views, 0, 64)
         between("smallest-crop", self.smallest_crop, 0.05, 1.0)
         if self.smallest_share is not None:
             between("smallest-share", self.smallest_share, 0.0, 1.0)

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from continual_dml.embedding.cohort import build_member, restore_members
+from continual_dml.embedding.distorted_views import DistortedRows
 from continual_dml.embedding.embedder import Embedder, embedder_state, restore_embedder
-from continual_dml.embedding.extract import Extracted, side_by_side
+from continual_dml.embedding.extract import Extracted, extract_each, side_by_side
 from continual_dml.embedding.kept_chunks import extract_in_chunks
 from continual_dml.embedding.precision import Compute
 from continual_dml.memory.drift_strength import DriftChoice
@@ -25,6 +26,7 @@ from continual_dml.strategies.job import TrainingJob
 from continual_dml.strategies.members import Member
 from continual_dml.strategies.recipes import Recipe, recipe_for
 from continual_dml.strategies.remembering import (
+    ViewFeatures,
     first_memory,
     next_memory,
     reduction_for,
@@ -132,7 +134,8 @@ class Learner:
             weights = [averaged(old, trained, state.tasks_learned, smallest) for old, trained in pairs]
             embedders = self._restored(weights)
         after = self._extract(embedders, images, "extracting features")
-        renewed, choices = self._renewed(state, own_before, after, weights, images, generation)
+        views = self._views(old_weights, embedders, images, state.tasks_learned)
+        renewed, choices = self._renewed(state, own_before, after, weights, images, generation, views)
         return LearnedTask(
             renewed,
             tuple(embedders),
@@ -193,6 +196,21 @@ class Learner:
         self.listener.start(stage, len(images))
         return extract_in_chunks(embedders, images.pixels, self.compute, self.listener, self.shards)
 
+    def _views(
+        self, old_weights: Sequence[Arrays], embedders: Sequence[Embedder], images: LabelledImages, task: int
+    ) -> list[ViewFeatures | None]:
+        """Return for each member what it said before and says now of distorted views of the images."""
+        wanted = self.settings.training.drift_views
+        if not wanted:
+            return [None] * len(embedders)
+        random, both = np.random.default_rng(self._seed(task)), [*self._restored(old_weights), *embedders]
+        self.listener.start("looking at distorted views", wanted * len(images))
+        drawn = [DistortedRows.drawn(images.pixels, random) for _ in range(wanted)]
+        seen = [extract_each(both, view, self.compute, self.listener) for view in drawn]
+        features = [np.concatenate([one[number].features for one in seen]) for number in range(len(both))]
+        members = len(embedders)
+        return list(zip(features[:members], features[members:], strict=True))
+
     def _renewed(
         self,
         state: LearnerState,
@@ -201,6 +219,7 @@ class Learner:
         weights: Sequence[Arrays],
         images: LabelledImages,
         generation: int,
+        views: Sequence[ViewFeatures | None],
     ) -> tuple[LearnerState, tuple[DriftChoice, ...]]:
         renewed = [
             next_memory(
@@ -211,8 +230,9 @@ class Learner:
                 task=state.tasks_learned,
                 generation=generation,
                 settings=self.settings,
+                views=shown,
             )
-            for memory, own, old, new in zip(state.members, weights, before, after, strict=True)
+            for memory, own, old, new, shown in zip(state.members, weights, before, after, views, strict=True)
         ]
         members = tuple(member for member, _ in renewed)
         next_state = LearnerState(state.tasks_learned + 1, members, reduction_for(members, self.settings))

@@ -23,6 +23,9 @@ from continual_dml.strategies.members import Teachers
 from continual_dml.strategies.recipes import Recipe
 from continual_dml.strategies.state import Arrays, MemberState
 
+ViewFeatures = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""Features (K N, F) of K views of each of N images, all first views first: before a task, and after it."""
+
 
 def first_memory(
     weights: Arrays, seen: Extracted, labels: NDArray[np.int64], settings: Settings
@@ -41,8 +44,11 @@ def next_memory(
     task: int,
     generation: int,
     settings: Settings,
+    views: ViewFeatures | None = None,
 ) -> tuple[MemberState, DriftChoice]:
-    """Return what a network keeps after one more task, and how its drift map was chosen.
+    """Return what a network keeps after one more task, and how the drift map of its items was chosen.
+
+    Statistics move by a map of their own: they are means of undistorted images.
 
     Args:
         memory: what it kept before.
@@ -52,11 +58,17 @@ def next_memory(
         task: index of the task, from 0.
         generation: that the task's drift leads to.
         settings: strengths of the maps and of the head.
+        views: distorted views of these images, seen likewise, which the items' map is fitted to as well.
     """
     before, after = seen
     training = settings.training
     choice = choose_drift_map(before.features, after.features, labels, training.drift_strength)
-    step = _step(before.features, after.features, choice)
+    means = step = _step(before.features, after.features, choice)
+    if views is not None:
+        then, now = np.concatenate([before.features, views[0]]), np.concatenate([after.features, views[1]])
+        repeated = np.tile(labels, len(then) // len(labels))
+        choice = choose_drift_map(then, now, repeated, training.drift_strength, asked=len(labels))
+        step = _step(then, now, choice)
     within = _drift(
         centred_on_classes(before.features, labels),
         centred_on_classes(after.features, labels),
@@ -65,7 +77,7 @@ def next_memory(
     )
     outputs = _drift(before.outputs, after.outputs, labels, training.output_drift_strength)
     new = measure_classes(after.features, after.outputs, labels, task, training.class_rank)
-    moved = memory.statistics.moved(step.map, within, outputs.map)
+    moved = memory.statistics.moved(means.map, within, outputs.map)
     statistics = moved.merged(new, training.class_rank)
     return _memory(weights, statistics, memory.drift.advanced(step, generation), settings), choice
 

@@ -97,7 +97,8 @@ def estimate_ingest(
     listener.advance()
     reread = known.gallery if moved and refresh in ("auto", "reembed") else 0
     reread = reread if budget.items is None else min(reread, budget.items)
-    looks = 2 if known.tasks and moved else 1
+    # With both models each: half a look is with one of them.
+    looks = 2 + 2 * settings.training.drift_views if known.tasks and moved else 1
     again = min(known.queries, settings.evaluation.earlier_queries)
     images = len(plan.gallery_rows) * looks + len(plan.query_rows) + again + reread
     seconds = steps * seconds_per_step + images * seconds_per_image

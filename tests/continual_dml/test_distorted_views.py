@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from benchmarks.distorted_views import DistortedRows
+from continual_dml.embedding.distorted_views import DistortedRows
 
 
 def squares(count: int, side: int = 12, seed: int = 0) -> np.ndarray:
