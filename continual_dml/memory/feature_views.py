@@ -42,6 +42,13 @@ class FeatureView:
             vectors[rows] = self._few(wide) if len(wide) <= _FEW else self._many(wide)
         return vectors
 
+    def nearly(self, features: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Return the same (n, D) faster, where what stands beside a feature may change the last bit."""
+        vectors = np.empty((len(features), len(self.offset)), dtype=np.float32)
+        for rows, wide in _widened(features):
+            vectors[rows] = unit_rows(wide @ self.matrix.T + self.offset)
+        return vectors
+
     def norms(self, features: NDArray[np.floating]) -> NDArray[np.float32]:
         """Return how long (n,) the vectors of stored features (n, F) are before they are normalised.
 

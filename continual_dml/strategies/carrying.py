@@ -124,11 +124,16 @@ class Carrying:
         """Each member, and where its features stand in a stored feature."""
         return self._members
 
-    def vectors(self, features: NDArray[np.floating], birth: int) -> NDArray[np.float32]:
-        """Return the unit vectors (N, D) of features (N, sum of F) stored in generation ``birth``."""
+    def vectors(
+        self, features: NDArray[np.floating], birth: int, *, exact: bool = True
+    ) -> NDArray[np.float32]:
+        """Return the unit vectors (N, D) of features (N, sum of F) stored in generation ``birth``.
+
+        ``exact``: as they are written and searched; if not, the last bit may differ: for measuring alone.
+        """
         view = self.view_of(birth)
         if view is not None:
-            return view(features)
+            return view(features) if exact else view.nearly(features)
         return np.concatenate([self._vectors(chunk, birth) for chunk in _chunks(features)])
 
     def _vectors(self, features: NDArray[np.floating], birth: int) -> NDArray[np.float32]:

@@ -131,7 +131,8 @@ class NextGeneration:
         parts, self._parts_before = self._parts_before, None
         if parts is None:
             parts = list(stored_parts(self.parent, self.parent_report))
-        return refresh_gallery(parts, mode, budget, model, self.tools)
+        exact = not self.draft.wants_views(sum(len(part.ids) for part in parts))
+        return refresh_gallery(parts, mode, budget, model, self.tools, exact=exact)
 
     def asked(self, model: LiveModel, new: NewQueries | None) -> Asked:
         """Return the queries of all tasks as the live model sees them: copies of old ones, and new ones."""

@@ -43,6 +43,8 @@ def refresh_gallery(
     budget: RefreshBudget,
     model: LiveModel,
     tools: RefreshTools,
+    *,
+    exact: bool = True,
 ) -> tuple[list[GalleryPart], Reembedded]:
     """Refresh all parts; return what stays in them, those that nothing stays in left out, and what is new.
 
@@ -54,6 +56,7 @@ def refresh_gallery(
         budget: of ``auto``.
         model: the live model.
         tools: to open images with.
+        exact: whether vectors will be written, see :meth:`Carrying.vectors`.
 
     Raises:
         GalleryError: ``reembed`` and an image is missing or has changed.
@@ -63,24 +66,26 @@ def refresh_gallery(
     # Features that are exact need no image; the head is new in any case.
     doubtful = [part for part in parts if model.state_of(part.state) is not VectorState.FRESH]
     if mode in ("project", "keep") or not doubtful:
-        return [projected(part, np.arange(len(part.ids)), model) for part in parts], nothing_renewed(model)
+        every = [projected(part, np.arange(len(part.ids)), model, exact=exact) for part in parts]
+        return every, nothing_renewed(model)
     wanted = _by_doubt(doubtful, model) if budget.is_limited and mode == "auto" else _ids_of(doubtful)
     renewed = _reembed(wanted, budget if mode == "auto" else NO_LIMIT, model, tools)
     if mode == "reembed" and len(renewed.ids) < len(wanted):
         _refuse(wanted, renewed.ids, tools.store)
     left = [(part, np.flatnonzero(~np.isin(part.ids, renewed.ids))) for part in parts]
-    return [projected(part, rows, model) for part, rows in left if len(rows)], renewed
+    return [projected(part, rows, model, exact=exact) for part, rows in left if len(rows)], renewed
 
 
-def projected(part: StoredPart, rows: NDArray[np.int64], model: LiveModel) -> GalleryPart:
+def projected(
+    part: StoredPart, rows: NDArray[np.int64], model: LiveModel, *, exact: bool = True
+) -> GalleryPart:
     """Return the items in ``rows`` (n,) of a part with their features carried forward to now."""
     if len(rows) == len(part.ids):  # nothing to pick: no copy of everything
-        vectors = model.carrying.vectors(part.features, part.birth_generation)
+        vectors = model.carrying.vectors(part.features, part.birth_generation, exact=exact)
         return part.carried(vectors, model.state_of(part.state))
     features, birth = part.features[rows], part.birth_generation
-    return GalleryPart(
-        birth, model.state_of(part.state), part.ids[rows], features, model.carrying.vectors(features, birth)
-    )
+    vectors = model.carrying.vectors(features, birth, exact=exact)
+    return GalleryPart(birth, model.state_of(part.state), part.ids[rows], features, vectors)
 
 
 def _ids_of(parts: Sequence[StoredPart]) -> NDArray[np.int64]:

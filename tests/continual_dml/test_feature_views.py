@@ -76,3 +76,10 @@ def test_a_feature_that_is_not_finite_has_no_finite_length(broken: float) -> Non
     norms = FeatureView(np.eye(2), np.zeros(2)).norms(features)
     assert not np.isfinite(norms[0])
     assert norms[1] == np.float32(np.sqrt(5))
+
+
+def test_the_faster_way_differs_by_a_last_bit_at_most() -> None:
+    random = np.random.default_rng(5)
+    view = FeatureView(random.normal(size=(8, 40)), random.normal(size=8))
+    features = random.normal(size=(5000, 40)).astype(np.float16)
+    assert np.abs(view.nearly(features) - view(features)).max() <= 2.0**-23
