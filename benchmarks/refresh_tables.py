@@ -90,7 +90,8 @@ def _row(runs: StreamRuns, kind: str) -> str:
     recall = spread_cell(spread(runs.recall[kind][:, -1].tolist()))
     if kind in (STALE, REEMBEDDED):
         return f"| {kind} | {recall} |{' |' * 7}"
-    name = f"**{kind}**" if kind == DEFAULT else kind
+    default = ON_VIEWS if ON_VIEWS in runs.recall else DEFAULT
+    name = f"**{kind}**" if kind == default else kind
     efficiency, gap = runs.efficiency(kind), runs.gap(kind)
     seconds, kept = runs.costs[kind]
     cells = [
