@@ -58,7 +58,7 @@ def nearest_categories(
     """
     order = np.argsort(labels, kind="stable")
     names, starts = np.unique(labels[order], return_index=True)
-    items_of = dict(zip(names.tolist(), np.split(order, starts[1:]), strict=True))
+    items_of = dict(zip(names.tolist(), np.split(order, starts[1:])[: len(names)], strict=True))
     found = np.full((len(queries), 2), NO_CATEGORY, dtype=np.int64)
     similarities = np.full((len(queries), 2), LEAST)
     for part, chunk in _similarities(queries, gallery):

@@ -79,3 +79,16 @@ def test_a_large_category_is_asked_about_evenly_spread_items_only(monkeypatch):
     found = closeness_of_categories(gallery, np.zeros(4, dtype=np.int64))
     first_and_last = [math.cos(math.radians(1)), math.cos(math.radians(50))]
     assert found.values[0] == pytest.approx(np.mean(first_and_last), abs=1e-6)
+
+
+def test_of_two_categories_that_are_equally_near_the_smaller_comes_first():
+    gallery = unit([10, 10, 80])
+    for labels in ([7, 3, 5], [3, 7, 5]):
+        found = nearest_categories(unit([10]), gallery, np.array(labels))
+        assert found.categories.tolist() == [[3, 7]]
+
+
+def test_an_empty_gallery_has_no_category():
+    found = nearest_categories(unit([10]), np.zeros((0, 2), dtype=np.float32), np.zeros(0, dtype=np.int64))
+    assert found.categories.tolist() == [[-1, -1]]
+    assert found.similarities.tolist() == [[-1.0, -1.0]]
