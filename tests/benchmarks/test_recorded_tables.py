@@ -7,14 +7,21 @@ from pathlib import Path
 import pytest
 
 import benchmarks
-from benchmarks import class_gaussians, near_copies, refresh_estimators, refresh_tables, statistics_size
+from benchmarks import (
+    class_gaussians,
+    large_refresh,
+    near_copies,
+    refresh_estimators,
+    refresh_tables,
+    statistics_size,
+)
 from benchmarks.documents import read_results
 
 ROOT = Path(benchmarks.__file__).parent.parent
 
 
 @pytest.mark.parametrize(
-    "benchmark", [statistics_size, class_gaussians, near_copies], ids=lambda one: one.TABLES
+    "benchmark", [statistics_size, class_gaussians, near_copies, large_refresh], ids=lambda one: one.TABLES
 )
 def test_the_last_result_stands_in_the_documentation(benchmark):
     result = read_results(ROOT / benchmark.RESULTS)[-1]
