@@ -191,7 +191,10 @@ def test_the_next_task_is_measured_with_what_was_added(cdml, site, here, arrows,
     assert "Added: images in the gallery that were added" in cdml("report", *here).out.replace("\n  ", " ")
     assert status(cdml, here)["tasks"] == 3
     assert [part["birth_generation"] for part in report["parts"]] == [2, 3, 4]
-    assert best(cdml, here, next((more / category.name).iterdir()))["category"] == category.name
+    image = next((more / category.name).iterdir())
+    only = ("--where", f"category = '{category.name}'", "-k", "10", "--json")
+    (found,) = json.loads(cdml("query", image, *here, *only).out)["queries"]
+    assert len(found["neighbours"]) == 6, "all that was added is carried forward and searched"
     assert cdml("verify", "--deep", *here).code == 0
 
 
