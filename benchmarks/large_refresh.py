@@ -11,23 +11,21 @@ anew takes is measured before that, on the photos themselves. A million items wa
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks import processes
 from benchmarks.documents import append_result, read_results, replace_tables
+from benchmarks.processes import Ran
 from cli.machine import environment
 from continual_dml.memory.discriminant_head import unit_rows
 from continual_dml.records import ADDED, NewItem, PartCount, Publication, Role
@@ -46,28 +44,9 @@ LIMITS = {WRITTEN: 2_000_000_000, COMPUTED: 0}
 Run = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Ran:
-    """What a command printed, its seconds on the clock and of the processor, and its peak memory in MB."""
-
-    document: dict[str, Any]
-    clock: float
-    processor: float
-    peak: float
-
-
 def cdml(home: Path, *arguments: str) -> Ran:
-    """Run a command in the workspace of ``home``."""
-    command = [sys.executable, "-m", "cli.app", *arguments, "-w", str(home / "workspace"), "--json", "-q"]
-    begin = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    output = process.stdout.read() if process.stdout else ""
-    _, status, used = os.wait4(process.pid, 0)
-    clock = time.perf_counter() - begin
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode not in (0, 3):  # 3: done, with files in quarantine
-        sys.exit(f"cdml {arguments[0]} ended with {process.returncode}")
-    return Ran(json.loads(output), clock, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+    """Run a command in the workspace of ``home``; 3 is done, with files in quarantine."""
+    return processes.cdml(*arguments, "-w", str(home / "workspace"), accepted=(0, 3))
 
 
 def learned(home: Path, data: Path) -> list[Path]:

@@ -8,13 +8,9 @@ whose processor time and peak memory the system tells, and each task's folder is
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
@@ -23,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.documents import append_result, read_results, replace_tables
+from benchmarks.processes import cdml
 from cli.machine import environment
 from streams.glyphs import GLYPH_TASKS, render_task
 
@@ -55,24 +52,6 @@ def draw(home: Path, tasks: int, seed: int) -> list[Path]:
     return folders
 
 
-def cdml(*arguments: str) -> tuple[str, dict[str, float]]:
-    """Run a command; return its output, seconds, seconds of processor time, and peak memory in MB."""
-    begin = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "cli.app", "--json", "-q", *arguments], stdout=subprocess.PIPE, text=True
-    )
-    output = process.stdout.read() if process.stdout else ""
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        sys.exit(f"cdml {arguments[0]} ended with {process.returncode}")
-    return output, {
-        "seconds": round(time.perf_counter() - begin, 3),
-        "processor_seconds": round(used.ru_utime + used.ru_stime, 3),
-        "peak_mb": round(used.ru_maxrss / 1024, 1),
-    }
-
-
 def sizes(workspace: Path) -> dict[str, int]:
     """Return the bytes of the workspace's files by kind, and of all of them; a linked file counts once."""
     found = dict.fromkeys((*GROUPS, "total"), 0)
@@ -99,9 +78,14 @@ def run(tasks: int, steps: int, seed: int) -> list[dict[str, Any]]:
         cdml("init", *where, "--backbone", "conv4", "--weights", "none", "--image-side", "32", "--no-flip")
         for folder in folders:
             options = ("--steps", str(steps), "--learning-rate", "0.003", "--seed", str(seed))
-            output, used = cdml("ingest-task", str(folder), *where, *options, *UNJUDGED)
+            done = cdml("ingest-task", str(folder), *where, *options, *UNJUDGED)
             shutil.rmtree(folder)
-            stages = json.loads(output)["seconds"]
+            used = {
+                "seconds": round(done.clock, 3),
+                "processor_seconds": round(done.processor, 3),
+                "peak_mb": round(done.peak, 1),
+            }
+            stages = done.document["seconds"]
             rows.append({**used, "stages": stages, "bytes": sizes(home / "workspace")})
             print(f"{folder.name}: {used} {stages}", flush=True)
     return rows
