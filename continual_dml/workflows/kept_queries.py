@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,9 @@ from continual_dml.ports import Artefacts, Draft, ImageReader, ProgressListener,
 from continual_dml.records import CatalogItem
 from continual_dml.workflows.embed_files import embed_files
 from continual_dml.workflows.live_model import LiveModel
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _PREFIX, _SUFFIX = "queries-", ".safetensors"
 ASKED_FILE = "asked.safetensors"
@@ -27,21 +31,27 @@ class AskedAgain:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class BornQueries:
-    """Queries as the model of their own task saw them: ``ids`` (n,), ``features`` (n, F) float16."""
+class SeenQueries:
+    """Queries as a model saw them: ``ids`` (n,), ``features`` (n, F)."""
 
-    birth_generation: int
     ids: NDArray[np.int64]
-    features: NDArray[np.float16]
+    features: NDArray[np.floating]
 
-    def only(self, ids: NDArray[np.int64]) -> BornQueries:
+    def only(self, ids: NDArray[np.int64]) -> Self:
         """Return those of them that are among ``ids`` (m,)."""
         rows = np.flatnonzero(np.isin(self.ids, ids))
-        return BornQueries(self.birth_generation, self.ids[rows], self.features[rows])
+        return replace(self, ids=self.ids[rows], features=self.features[rows])
 
-    def to_arrays(self) -> Mapping[str, NDArray[np.int64] | NDArray[np.float16]]:
+    def to_arrays(self) -> Mapping[str, NDArray[np.int64] | NDArray[np.floating]]:
         """Return them as named arrays, for storage."""
         return {"ids": self.ids, "features": self.features}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BornQueries(SeenQueries):
+    """Queries as the model of their own task saw them, in float16."""
+
+    birth_generation: int
 
 
 def queries_file(birth: int) -> str:
@@ -60,25 +70,8 @@ def born_queries(artefacts: Artefacts) -> list[BornQueries]:
         if name.startswith(_PREFIX):
             arrays = artefacts.read_tensors(name)
             birth = int(name.removeprefix(_PREFIX).removesuffix(_SUFFIX))
-            found.append(BornQueries(birth, arrays["ids"], arrays["features"]))
+            found.append(BornQueries(arrays["ids"], arrays["features"], birth))
     return found
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SeenQueries:
-    """Queries as the model of a generation saw them: ``ids`` (n,), ``features`` (n, F)."""
-
-    ids: NDArray[np.int64]
-    features: NDArray[np.float32]
-
-    def only(self, ids: NDArray[np.int64]) -> SeenQueries:
-        """Return those of them that are among ``ids`` (m,)."""
-        rows = np.flatnonzero(np.isin(self.ids, ids))
-        return SeenQueries(self.ids[rows], self.features[rows])
-
-    def to_arrays(self) -> Mapping[str, NDArray[np.int64] | NDArray[np.float32]]:
-        """Return them as named arrays, for storage."""
-        return {"ids": self.ids, "features": self.features}
 
 
 def seen_queries(artefacts: Artefacts) -> SeenQueries | None:
@@ -141,7 +134,7 @@ def rewrite_queries(parent: Artefacts, draft: Draft, gone: NDArray[np.int64]) ->
         draft: of the next one.
         gone: ids (n,) of images that it will be without.
     """
-    every: dict[str, BornQueries | SeenQueries] = {
+    every: dict[str, SeenQueries] = {
         queries_file(group.birth_generation): group for group in born_queries(parent)
     }
     seen = seen_queries(parent)
