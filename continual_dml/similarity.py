@@ -34,6 +34,24 @@ def cosine_similarity(first: Tensor, second: Tensor | None = None) -> Tensor:
         return rows @ (rows if second is None else at_least_float32(second)).T
 
 
+def cosine_similarity_into(first: Tensor, second: Tensor, table: Tensor) -> Tensor:
+    """Write the cosines between all rows of two sets of unit vectors into ``table`` and return it.
+
+    For tables so large that making a new one each time takes longer than computing it. No gradient.
+
+    Args:
+        first: (A, D) float32 unit vectors.
+        second: (B, D) float32 unit vectors.
+        table: (A, B) float32.
+
+    >>> points = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    >>> cosine_similarity_into(points, points[:1], torch.empty(2, 1)).tolist()
+    [[1.0], [0.0]]
+    """
+    with torch.no_grad(), torch.autocast(first.device.type, enabled=False):
+        return torch.mm(first, second.T, out=table)
+
+
 def at_least_float32(values: Tensor) -> Tensor:
     """Return ``values`` in float32, or unchanged where they are more precise."""
     return values.to(torch.promote_types(values.dtype, torch.float32))

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from continual_dml.metrics.ranking import FEWEST_QUERIES, SIMILARITIES_PER_CHUNK
-from continual_dml.similarity import cosine_similarity
+from continual_dml.metrics.ranking import similarity_chunks
 
 MOST_ASKED = 200
 """So many items of a category say how close together it lies; each is compared with all of them."""
@@ -27,6 +25,19 @@ class NearestCategories(NamedTuple):
 
     categories: NDArray[np.int64]
     similarities: NDArray[np.float64]
+
+    @classmethod
+    def nothing(cls, queries: int) -> NearestCategories:
+        """Return that no category was found for any of so many queries."""
+        return cls(np.full((queries, 2), NO_CATEGORY, dtype=np.int64), np.full((queries, 2), LEAST))
+
+    def put(self, rows: slice | NDArray[np.int64], found: NearestCategories) -> None:
+        """Let ``found`` stand for some of the queries."""
+        self.categories[rows], self.similarities[rows] = found
+
+    def of(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> NearestCategories:
+        """Return what was found for some of the queries."""
+        return NearestCategories(self.categories[rows], self.similarities[rows])
 
 
 class Closeness(NamedTuple):
@@ -56,19 +67,47 @@ def nearest_categories(
     >>> found.categories.tolist(), found.similarities.round(3).tolist()
     ([[7, 5]], [[0.8, 0.6]])
     """
-    order = np.argsort(labels, kind="stable")
-    names, starts = np.unique(labels[order], return_index=True)
-    items_of = dict(zip(names.tolist(), np.split(order, starts[1:])[: len(names)], strict=True))
-    found = np.full((len(queries), 2), NO_CATEGORY, dtype=np.int64)
-    similarities = np.full((len(queries), 2), LEAST)
-    for part, chunk in _similarities(queries, gallery):
-        for row, cosines in zip(range(part.start, len(queries)), chunk, strict=False):
-            for place in range(min(2, len(names))):
-                best = cosines.max()
-                name = labels[np.flatnonzero(cosines == best)].min()
-                found[row, place], similarities[row, place] = name, best
-                cosines[items_of[int(name)]] = -np.inf
-    return NearestCategories(found, similarities)
+    nearest = TwoNearest.among(labels)
+    found = NearestCategories.nothing(len(queries))
+    for part, similarities in similarity_chunks(queries, gallery):
+        found.put(part, nearest(similarities))
+    return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TwoNearest:
+    """Finds the two nearest categories of queries whose cosines with the whole gallery are known.
+
+    ``names`` (C,): the categories in ascending order; ``starts`` (C,): where each begins in ``order`` (N,),
+    the gallery's rows by category, None where the gallery lies in that order already, which is far faster.
+    """
+
+    names: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    order: NDArray[np.int64] | None
+
+    @classmethod
+    def among(cls, labels: NDArray[np.int64]) -> TwoNearest:
+        """Return what finds them in a gallery with ``labels`` (N,)."""
+        sorted_already = bool((labels[1:] >= labels[:-1]).all())
+        order = None if sorted_already else np.argsort(labels, kind="stable")
+        names, starts = np.unique(labels if order is None else labels[order], return_index=True)
+        return cls(names.astype(np.int64), starts, order)
+
+    def __call__(self, similarities: NDArray[np.float32]) -> NearestCategories:
+        """Return the two nearest categories of each row of ``similarities`` (n, N)."""
+        found = NearestCategories.nothing(len(similarities))
+        if not len(self.names):
+            return found
+        by_category = similarities if self.order is None else similarities[:, self.order]
+        best = np.maximum.reduceat(by_category, self.starts, axis=1)  # (n, C)
+        rows = np.arange(len(best))
+        for place in range(min(2, len(self.names))):
+            first = best.argmax(axis=1)  # of equal ones the smallest name
+            found.categories[:, place] = self.names[first]
+            found.similarities[:, place] = best[rows, first]
+            best[rows, first] = -np.inf
+        return found
 
 
 def closeness_of_categories(vectors: NDArray[np.float32], labels: NDArray[np.int64]) -> Closeness:
@@ -99,15 +138,3 @@ def _next_of_own(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
     similarities = np.asarray(vectors[asked] @ vectors.T, dtype=np.float64)
     similarities[np.arange(len(asked)), asked] = -np.inf
     return np.asarray(similarities.max(axis=1))
-
-
-def _similarities(
-    queries: NDArray[np.float32], gallery: NDArray[np.float32]
-) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-    """Yield the cosines of consecutive queries and the whole gallery, in bounded memory."""
-    searched = torch.from_numpy(np.require(gallery, np.float32, ["C", "W"]))
-    size = max(FEWEST_QUERIES, SIMILARITIES_PER_CHUNK // max(1, len(gallery)))
-    for start in range(0, len(queries), size):
-        part = slice(start, start + size)
-        asked = torch.from_numpy(np.require(queries[part], np.float32, ["C", "W"]))
-        yield part, cosine_similarity(asked, searched).numpy()

@@ -8,13 +8,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from continual_dml.similarity import cosine_similarity, hide_own_column
+from continual_dml.similarity import cosine_similarity_into, hide_own_column
 
 SIMILARITIES_PER_CHUNK = 2**21  # 8 MiB of float32: about what a processor's cache holds
 FEWEST_QUERIES = (
     64  # per chunk, or the product waits for the gallery to be read; no more memory than a gallery
 )
 GROUP = 16
+_BITS, _COLUMN = np.uint64(32), np.uint64(2**32 - 1)
+_MAGNITUDE = np.uint32(2**31 - 1)
+_LAST = np.uint64(2**64 - 1)
 
 
 def ranked_items(
@@ -35,15 +38,33 @@ def ranked_items(
         The slice of queries, and their gallery rows (n, k), k being the largest depth among them but no more
         than there are items to find.
     """
-    searched = _tensor(gallery)
     available = len(gallery) - (own_rows is not None)
+    for part, similarities in similarity_chunks(queries, gallery, own_rows):
+        yield part, best_columns(similarities, min(int(depths[part].max()), available))
+
+
+def similarity_chunks(
+    queries: NDArray[np.float32], gallery: NDArray[np.float32], own_rows: NDArray[np.int64] | None = None
+) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    """Yield the cosines of consecutive queries and the whole gallery, in bounded memory.
+
+    Args:
+        queries: (Q, D) unit vectors.
+        gallery: (N, D) unit vectors.
+        own_rows: (Q,) the gallery row that is the query itself: minus infinity stands there.
+
+    Yields:
+        The slice of queries and a table (n, N) that is overwritten by the next one.
+    """
+    searched = _tensor(gallery)
     size = max(FEWEST_QUERIES, SIMILARITIES_PER_CHUNK // max(1, len(gallery)))
+    table = torch.empty(min(size, len(queries)), len(gallery))
     for start in range(0, len(queries), size):
-        part = slice(start, start + size)
-        similarities = cosine_similarity(_tensor(queries[part]), searched)
+        part = slice(start, min(start + size, len(queries)))
+        similarities = cosine_similarity_into(_tensor(queries[part]), searched, table[: part.stop - start])
         if own_rows is not None:
             hide_own_column(similarities, torch.from_numpy(own_rows[part]))
-        yield part, best_columns(similarities.numpy(), min(int(depths[part].max()), available))
+        yield part, similarities.numpy()
 
 
 def _tensor(vectors: NDArray[np.float32]) -> torch.Tensor:
@@ -55,7 +76,7 @@ def best_columns(similarities: NDArray[np.float32], k: int) -> NDArray[np.int64]
     """Return the columns (n, k) of each row's k largest entries, largest first, ties by smaller column.
 
     Only a few entries per row are sorted: those that reach a lower bound of the k-th largest. Everything that
-    ties with the k-th reaches it too, so the stable sort breaks every tie by column.
+    ties with the k-th reaches it too, so no tie is broken by chance.
 
     >>> best_columns(np.array([[0.1, 0.9, 0.5, 0.9]], dtype=np.float32), 3).tolist()
     [[1, 3, 2]]
@@ -64,12 +85,20 @@ def best_columns(similarities: NDArray[np.float32], k: int) -> NDArray[np.int64]
     rows, columns = np.divmod(flat, similarities.shape[1])
     counts = np.bincount(rows, minlength=len(similarities))
     places = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-    negated = np.full((len(similarities), int(counts.max(initial=0))), np.inf, dtype=np.float32)
-    candidates = np.zeros(negated.shape, dtype=np.int64)
-    negated[rows, places] = -similarities.ravel()[flat]
-    candidates[rows, places] = columns
-    order = np.argsort(negated, axis=1, kind="stable")[:, :k]
-    return np.take_along_axis(candidates, order, axis=1)
+    keys = np.full((len(similarities), int(counts.max(initial=0))), _LAST, dtype=np.uint64)
+    keys[rows, places] = _descending(similarities.ravel()[flat]) << _BITS | columns.astype(np.uint64)
+    keys.sort(axis=1)
+    return (keys[:, :k] & _COLUMN).astype(np.int64)
+
+
+def _descending(values: NDArray[np.float32]) -> NDArray[np.uint64]:
+    """Return numbers (n,) of 32 bits that are in the opposite order of ``values`` (n,), which are no NaN.
+
+    The bits of positive floats are in the order of the floats, those of negative ones in the opposite order.
+    Whole numbers are sorted several times faster than positions by floats.
+    """
+    bits = (values + np.float32(0.0)).view(np.uint32)  # -0.0 becomes 0.0, which it is equal to
+    return np.where(bits >> 31, bits, ~bits & _MAGNITUDE).astype(np.uint64)
 
 
 def lower_bound(similarities: NDArray[np.float32], k: int) -> NDArray[np.float32]:

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from continual_dml.errors import DimensionMismatch, GalleryError, SettingsError
+from continual_dml.metrics.nearest_categories import NearestCategories, TwoNearest
 from continual_dml.metrics.precision import map_at_r, r_precision
-from continual_dml.metrics.ranking import ranked_items
+from continual_dml.metrics.ranking import best_columns, similarity_chunks
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,30 +60,86 @@ def retrieval_metrics(
     >>> result.recall[1], result.r_precision, result.queries, result.without_positive
     (1.0, 1.0, 1, 1)
     """
+    return score_queries(
+        query_vectors, query_labels, gallery_vectors, gallery_labels, ks, exclude_self=exclude_self
+    ).mean()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class QueryScores:
+    """What each of Q queries found.
+
+    ``rows`` (n,): the queries that have something to find, in ascending order; of these ``recall`` maps K to
+    whether the first K places have a positive (n,), ``r_precision`` and ``map_at_r`` are (n,). ``nearest``:
+    the two nearest categories of all Q queries, none of those that have nothing to find; None where nobody
+    asked for it.
+    """
+
+    queries: int
+    rows: NDArray[np.int64]
+    recall: Mapping[int, NDArray[np.bool_]]
+    r_precision: NDArray[np.float64]
+    map_at_r: NDArray[np.float64]
+    nearest: NearestCategories | None
+
+    def mean(self, asked: NDArray[np.bool_] | None = None) -> RetrievalMetrics:
+        """Return the means over the queries ``asked`` (Q,); None for all of them."""
+        counted = np.ones(len(self.rows), dtype=np.bool_) if asked is None else asked[self.rows]
+        queries = int(np.count_nonzero(counted))
+        total = self.queries if asked is None else int(np.count_nonzero(asked))
+        return RetrievalMetrics(
+            recall={k: _mean(found[counted]) for k, found in self.recall.items()},
+            r_precision=_mean(self.r_precision[counted]),
+            map_at_r=_mean(self.map_at_r[counted]),
+            queries=queries,
+            without_positive=total - queries,
+        )
+
+
+def score_queries(
+    query_vectors: NDArray[np.float32],
+    query_labels: NDArray[np.int64],
+    gallery_vectors: NDArray[np.float32],
+    gallery_labels: NDArray[np.int64],
+    ks: Sequence[int] = (1, 2, 4, 8),
+    *,
+    exclude_self: bool = False,
+    categories: bool = False,
+) -> QueryScores:
+    """Return what :func:`retrieval_metrics` takes the means of; arguments and errors as there.
+
+    ``categories``: find each query's two nearest categories as well. It is compared with the gallery once for
+    everything, and where that is in the order of its labels, they cost next to nothing.
+    """
     _check(query_vectors, query_labels, gallery_vectors, gallery_labels, exclude_self)
     if not ks or min(ks) < 1:
         raise SettingsError(f"Recall@K was asked for at K = {tuple(ks)}; give at least one K of 1 or more")
     relevant = _positives(query_labels, gallery_labels) - exclude_self
     # Queries with few positives first: a chunk is ranked as deep as its hungriest query needs.
     asked = np.argsort(relevant, kind="stable")[np.count_nonzero(relevant == 0) :]
-    depths = np.maximum(relevant[asked], max(ks))
-    recall: dict[int, list[NDArray[np.bool_]]] = {k: [] for k in ks}
-    precisions, averages = [], []
-    for part, rows in ranked_items(
-        query_vectors[asked], gallery_vectors, depths, asked if exclude_self else None
-    ):
-        hits = gallery_labels[rows] == query_labels[asked[part], None]  # (n, k)
-        for k, found in recall.items():
-            found.append(found_within(hits, k))
-        precisions.append(r_precision(hits, relevant[asked[part]]))
-        averages.append(map_at_r(hits, relevant[asked[part]]))
-    return RetrievalMetrics(
-        recall={k: _mean(found) for k, found in recall.items()},
-        r_precision=_mean(precisions),
-        map_at_r=_mean(averages),
-        queries=len(asked),
-        without_positive=len(relevant) - len(asked),
+    depths = np.minimum(np.maximum(relevant[asked], max(ks)), len(gallery_labels) - exclude_self)
+    scores = QueryScores(
+        queries=len(relevant),
+        rows=np.sort(asked),
+        recall={k: np.empty(len(asked), dtype=np.bool_) for k in ks},
+        r_precision=np.empty(len(asked)),
+        map_at_r=np.empty(len(asked)),
+        nearest=NearestCategories.nothing(len(relevant)) if categories else None,
     )
+    places = np.searchsorted(scores.rows, asked)
+    two_nearest = TwoNearest.among(gallery_labels) if categories else None
+    own_rows = asked if exclude_self else None
+    for part, similarities in similarity_chunks(query_vectors[asked], gallery_vectors, own_rows):
+        rows, place = asked[part], places[part]
+        if scores.nearest is not None and two_nearest is not None:
+            scores.nearest.put(rows, two_nearest(similarities))
+        ranked = best_columns(similarities, int(depths[part].max()))
+        hits = gallery_labels[ranked] == query_labels[rows, None]  # (n, k)
+        for k, found in scores.recall.items():
+            found[place] = found_within(hits, k)
+        scores.r_precision[place] = r_precision(hits, relevant[rows])
+        scores.map_at_r[place] = map_at_r(hits, relevant[rows])
+    return scores
 
 
 def found_within(hits: NDArray[np.bool_], k: int) -> NDArray[np.bool_]:
@@ -103,8 +160,8 @@ def _positives(query_labels: NDArray[np.int64], gallery_labels: NDArray[np.int64
     return np.searchsorted(ordered, query_labels, side="right") - first
 
 
-def _mean(parts: Sequence[NDArray[np.bool_] | NDArray[np.float64]]) -> float:
-    return float(np.concatenate(parts).mean()) if parts else float("nan")
+def _mean(values: NDArray[np.bool_] | NDArray[np.float64]) -> float:
+    return float(values.mean()) if len(values) else float("nan")
 
 
 def _check(

@@ -90,7 +90,11 @@ class Calibration:
 
 
 def calibrate(
-    queries: Vectors, gallery: Vectors, target: float, tests: Sequence[UnknownTest] = ()
+    queries: Vectors,
+    gallery: Vectors,
+    target: float,
+    tests: Sequence[UnknownTest] = (),
+    nearest: NearestCategories | None = None,
 ) -> Calibration:
     """Find the threshold that lets in at most ``target`` of what is of no category of the gallery.
 
@@ -104,6 +108,7 @@ def calibrate(
         gallery: the items that are searched.
         target: false-accept rate to stay below; 0 switches the threshold off.
         tests: of earlier generations, oldest first; the most recent five count.
+        nearest: the two categories of the gallery nearest to each query, where somebody has looked already.
 
     Source: docs/methods.md, "No match".
     """
@@ -111,7 +116,9 @@ def calibrate(
     plain = AcceptanceRule(None, None, offsets)
     held = np.isin(queries.categories, gallery.categories)
     own = queries.categories[held]
-    near = nearest_categories(queries.vectors[held], gallery.vectors, gallery.categories)
+    if nearest is None:
+        nearest = nearest_categories(queries.vectors, gallery.vectors, gallery.categories)
+    near = nearest.of(held)
     best, first = near.similarities[:, 0], near.categories[:, 0]
     recent = tuple(tests)[-RECENT_TESTS:]
     simulated, simulated_of = _simulated(plain, near, own)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from continual_dml.metrics.nearest_categories import NearestCategories
 from continual_dml.ports import Artefacts
 from continual_dml.settings import Settings
 from continual_dml.strategies.acceptance import AcceptanceRule
@@ -50,6 +51,7 @@ def try_generation_before(
 
 def no_match_document(
     queries: Labelled,
+    nearest: NearestCategories,
     gallery: Labelled,
     settings: Settings,
     parent_report: Mapping[str, Any],
@@ -59,6 +61,7 @@ def no_match_document(
 
     Args:
         queries: of all tasks, embedded by the live model.
+        nearest: the two categories of the gallery that are nearest to each of them.
         gallery: as it is searched.
         settings: say how many false accepts are wanted.
         parent_report: of the generation before; has the tests of those before it.
@@ -71,5 +74,6 @@ def no_match_document(
         Vectors(gallery.vectors, gallery.categories),
         settings.evaluation.false_accepts,
         tests if unknown is None else [*tests, unknown],
+        nearest,
     )
     return calibration.to_document()

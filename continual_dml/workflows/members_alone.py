@@ -8,18 +8,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from continual_dml.metrics.recall import retrieval_metrics
-from continual_dml.records import GalleryPart, VectorState
+from continual_dml.metrics.recall import score_queries
+from continual_dml.records import GalleryLabels, GalleryPart, VectorState
 from continual_dml.settings import Settings
 from continual_dml.strategies.carrying import Carrying
-from continual_dml.workflows.evaluate import Labelled
+from continual_dml.workflows.evaluate import Labelled, labelled_gallery
 
 
 def members_alone(
     carrying: Carrying,
     settings: Settings,
     parts: Sequence[GalleryPart],
-    gallery: Labelled,
+    labels: GalleryLabels,
     queries: Labelled,
     query_features: NDArray[np.floating],
 ) -> list[dict[str, Any]] | None:
@@ -31,7 +31,7 @@ def members_alone(
         carrying: of the learner after the task.
         settings: of the workspace.
         parts: the gallery, with stored features (n, sum of F).
-        gallery: the same items with their labels, part by part.
+        labels: of its items.
         queries: of all tasks.
         query_features: (Q, sum of F) stored features of ``queries``.
 
@@ -45,22 +45,15 @@ def members_alone(
     for number, (member, columns) in enumerate(carrying.members):
         vectors = [member.vectors(part.features[:, columns], part.birth_generation) for part in parts]
         asked = member.of_live(query_features[:, columns])
-        recall = _average_recall(
-            Labelled(asked, queries.categories, queries.tasks),
-            Labelled(np.concatenate(vectors), gallery.categories, gallery.tasks),
-        )
+        gallery = labelled_gallery([part.ids for part in parts], vectors, labels)
+        recall = _average_recall(Labelled(asked, queries.categories, queries.tasks), gallery)
         backbone = settings.model.backbones[number]
         found.append({"member": number, "backbone": backbone, "average_recall_at_1": recall})
     return found
 
 
 def _average_recall(queries: Labelled, gallery: Labelled) -> float | None:
-    recalls = []
-    for task_id in np.unique(queries.tasks).tolist():
-        asked = queries.of_task(task_id)
-        result = retrieval_metrics(
-            asked.vectors, asked.categories, gallery.vectors, gallery.categories, ks=(1,)
-        )
-        if result.queries:
-            recalls.append(result.recall[1])
+    scores = score_queries(queries.vectors, queries.categories, gallery.vectors, gallery.categories, ks=(1,))
+    results = [scores.mean(queries.tasks == task) for task in np.unique(queries.tasks).tolist()]
+    recalls = [result.recall[1] for result in results if result.queries]
     return sum(recalls) / len(recalls) if recalls else None

@@ -29,7 +29,7 @@ from continual_dml.workflows.compare_galleries import (
     item_errors,
     kept_images,
 )
-from continual_dml.workflows.evaluate import Labelled, measure_all
+from continual_dml.workflows.evaluate import Labelled, labelled_gallery, measure_all
 from continual_dml.workflows.fingerprint_files import inherit_fingerprints
 from continual_dml.workflows.gallery_files import StoredPart, stored_parts, write_parts
 from continual_dml.workflows.kept_queries import (
@@ -118,7 +118,7 @@ class NextGeneration:
         self._parts_before = list(stored_parts(self.parent, self.parent_report))
         if not self._parts_before:
             return None
-        gallery = labelled_gallery(self._parts_before, self.tools.store.gallery_labels())
+        gallery = _gallery(self._parts_before, self.tools.store.gallery_labels())
         task_id = self.draft.task_id
         return try_generation_before(self.parent, state, gallery, features, categories, task_id)
 
@@ -173,22 +173,24 @@ class NextGeneration:
             unknown: what the generation before said of the new task's categories.
         """
         settings = self.settings
-        gallery = labelled_gallery(parts, labels)
+        gallery = _gallery(parts, labels)
         ids = [task.task_id for task in tasks]
-        rows = measure_all(ids, asked.labelled, gallery, settings.evaluation.recall_at)
-        members = members_alone(model.carrying, settings, parts, gallery, asked.labelled, asked.features)
+        evaluation = measure_all(ids, asked.labelled, gallery, settings.evaluation.recall_at)
+        members = members_alone(model.carrying, settings, parts, labels, asked.labelled, asked.features)
         kept = None
         if moved is not None:
             kept = kept_images(asked.labelled, asked.ids, self._born, model, moved.before, moved.new_task)
         scale = None if kept is None else error_scale(kept)
         return Measured(
-            measurements=rows,
+            measurements=evaluation.measurements,
             parts=[PartCount(part.birth_generation, part.state, len(part.ids)) for part in parts],
             part_errors=item_errors(parts, model, scale),
             members=members,
             compatibility=None if kept is None else compare_galleries(kept),
             error_scale=None if scale is None else asdict(scale),
-            no_match=no_match_document(asked.labelled, gallery, settings, self.parent_report, unknown),
+            no_match=no_match_document(
+                asked.labelled, evaluation.nearest, gallery, settings, self.parent_report, unknown
+            ),
         )
 
     def write(self, model: LiveModel, parts: Sequence[GalleryPart], asked: Asked) -> None:
@@ -214,12 +216,8 @@ class NextGeneration:
             self.draft.write_tensors(name, {"ids": asked.ids[rows], "features": features})
 
 
-def labelled_gallery(parts: Sequence[GalleryPart | StoredPart], labels: GalleryLabels) -> Labelled:
-    """Return the vectors of all parts with category and task of each item."""
-    ids = np.concatenate([part.ids for part in parts])
-    rows = np.searchsorted(labels.ids, ids)
-    vectors = np.concatenate([part.vectors for part in parts])
-    return Labelled(vectors, labels.categories[rows], labels.tasks[rows])
+def _gallery(parts: Sequence[GalleryPart | StoredPart], labels: GalleryLabels) -> Labelled:
+    return labelled_gallery([part.ids for part in parts], (part.vectors for part in parts), labels)
 
 
 def with_new_items(

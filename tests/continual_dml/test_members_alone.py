@@ -8,7 +8,7 @@ from continual_dml.memory.class_statistics import measure_classes
 from continual_dml.memory.discriminant_head import DiscriminantHead
 from continual_dml.memory.drift import AffineMap
 from continual_dml.memory.drift_maps import DriftMaps
-from continual_dml.records import GalleryPart, VectorState
+from continual_dml.records import GalleryLabels, GalleryPart, VectorState
 from continual_dml.settings import ModelSettings, Settings
 from continual_dml.strategies.carrying import Carrying
 from continual_dml.strategies.state import LearnerState, MemberState
@@ -33,7 +33,7 @@ def part(birth: int, state: VectorState, features: np.ndarray) -> GalleryPart:
 
 SWAP = AffineMap(np.array([[0.0, 1.0], [1.0, 0.0]]), np.zeros(2))
 STATE = LearnerState(2, (member(AffineMap.identity(2)), member(SWAP)))
-LABELS = Labelled(np.zeros((4, 4), np.float32), np.array([0, 1, 2, 3]), np.array([1, 1, 2, 2]))
+LABELS = GalleryLabels(np.array([10, 11, 20, 21]), np.array([0, 1, 2, 3]), np.array([1, 1, 2, 2]))
 QUERIES = Labelled(np.zeros((4, 4), np.float32), np.array([0, 1, 2, 3]), np.array([1, 1, 2, 2]))
 # Categories 0 and 1 lie on the axes, 2 and 3 opposite of them; member 1's old items were born swapped.
 DIRECTIONS = np.concatenate([AXES, -AXES])

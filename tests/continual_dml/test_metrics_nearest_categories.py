@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from continual_dml.metrics import nearest_categories as module
+from continual_dml.metrics import ranking
 from continual_dml.metrics.nearest_categories import closeness_of_categories, nearest_categories
 
 
@@ -22,12 +23,15 @@ def slow_two_nearest(query, gallery, labels):
     return [*ordered, *[(-1, -1.0)] * (2 - len(ordered))]
 
 
+@pytest.mark.parametrize("in_order", [False, True])
 @settings(deadline=None, max_examples=60)
 @given(seed=st.integers(0, 10_000), categories=st.integers(1, 6), items=st.integers(1, 40))
-def test_the_two_nearest_categories_are_those_of_a_slow_loop(seed, categories, items):
+def test_the_two_nearest_categories_are_those_of_a_slow_loop(in_order, seed, categories, items):
     random = np.random.default_rng(seed)
     queries, gallery = unit(random.uniform(0, 360, 9)), unit(random.uniform(0, 360, items))
     labels = random.integers(0, categories, items) * 3
+    if in_order:
+        labels.sort()
     found = nearest_categories(queries, gallery, labels)
     for row, query in enumerate(queries):
         expected = slow_two_nearest(query, gallery, labels.tolist())
@@ -38,8 +42,8 @@ def test_the_two_nearest_categories_are_those_of_a_slow_loop(seed, categories, i
 def test_chunks_of_any_size_find_the_same(monkeypatch):
     queries, gallery, labels = unit([0, 50, 100, 200]), unit([10, 60, 190]), np.array([2, 5, 2])
     whole = nearest_categories(queries, gallery, labels)
-    monkeypatch.setattr(module, "SIMILARITIES_PER_CHUNK", 1)
-    monkeypatch.setattr(module, "FEWEST_QUERIES", 1)
+    monkeypatch.setattr(ranking, "SIMILARITIES_PER_CHUNK", 1)
+    monkeypatch.setattr(ranking, "FEWEST_QUERIES", 1)
     parts = nearest_categories(queries, gallery, labels)
     assert parts.categories.tolist() == whole.categories.tolist()
     assert np.array_equal(parts.similarities, whole.similarities)

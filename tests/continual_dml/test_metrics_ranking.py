@@ -16,7 +16,8 @@ def slow_best_columns(similarities, k):
 
 def random_table(seed, rows, columns, levels):
     """Return a table with so few different values that ties are everywhere."""
-    return np.random.default_rng(seed).integers(0, levels, (rows, columns)).astype(np.float32) / levels
+    whole = np.random.default_rng(seed).integers(-levels, levels, (rows, columns))
+    return whole.astype(np.float32) / levels
 
 
 @settings(deadline=None, max_examples=120)
@@ -30,6 +31,11 @@ def test_the_best_columns_are_those_of_a_full_sort_also_among_ties(seed, columns
     similarities = random_table(seed, 4, columns, levels)
     k = max(1, round(depth * columns))
     assert best_columns(similarities, k).tolist() == slow_best_columns(similarities, k)
+
+
+def test_negative_entries_both_zeros_and_infinities_are_in_order():
+    similarities = np.array([[-0.0, 1.0, -np.inf, 0.0, -0.5, np.inf, -1e-45, 1e-45]], dtype=np.float32)
+    assert best_columns(similarities, 8).tolist() == [[5, 1, 7, 0, 3, 6, 4, 2]]
 
 
 @settings(deadline=None, max_examples=60)
