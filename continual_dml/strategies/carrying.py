@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,8 @@ from continual_dml.strategies.heads import MemberHead
 from continual_dml.strategies.state import LearnerState, MemberState
 
 Floats = NDArray[np.float64]
+Births = NDArray[np.int64]
+_Number = TypeVar("_Number", bound=np.number[Any])
 SMALLEST_NORM = 1e-12
 ROWS_AT_ONCE = 2**15
 """Features are stored in 16 bits and carried in 64: never all of them at once."""
@@ -74,14 +77,21 @@ class MemberCarrying:
             reached = self._folded[position - 1]
         return reached
 
-    def errors(self, features: NDArray[np.floating], birth: int) -> Floats:
+    def errors(self, features: NDArray[np.floating], births: Births) -> Floats:
         """Return the expected 1 - cosine (N,) of :meth:`vectors`; see :meth:`Carrying.errors`."""
-        variance = np.zeros(len(features))
-        for position in range(bisect_right(self._generations, birth), len(self._steps)):
-            leverage = self._steps[position].doubt.leverage(features)
-            variance += (1.0 + leverage) * self._unexplained()[position]
-        squared = np.square(self.lengthy(features, birth)).sum(axis=1)
-        return np.asarray(0.5 * variance / np.maximum(squared, SMALLEST_NORM))
+        order = np.argsort(births, kind="stable")
+        oldest_first, born = features[order].astype(np.float64), births[order]
+        squared, variance = np.zeros(len(order)), np.zeros(len(order))
+        for birth in np.unique(born).tolist():
+            rows = slice(*np.searchsorted(born, [birth, birth + 1]).tolist())
+            squared[rows] = np.square(self.lengthy(oldest_first[rows], birth)).sum(axis=1)
+        for generation, step, left in zip(self._generations, self._steps, self._unexplained(), strict=True):
+            older = int(np.searchsorted(born, generation))  # so many of them have this step to go
+            if older:
+                variance[:older] += (1.0 + step.doubt.leverage(oldest_first[:older])) * left
+        errors = np.empty(len(order))
+        errors[order] = 0.5 * variance / np.maximum(squared, SMALLEST_NORM)
+        return errors
 
     def _unexplained(self) -> list[float]:
         """Return the variance that each step leaves unexplained, as all that follows and the head see it."""
@@ -147,7 +157,7 @@ class Carrying:
         """Return what makes :meth:`vectors` of ``birth``, where that is one affine map and a scaling."""
         return self._members[0][0].view_of(birth) if len(self._members) == 1 else None
 
-    def errors(self, features: NDArray[np.floating], birth: int) -> Floats:
+    def errors(self, features: NDArray[np.floating], births: int | Births) -> Floats:
         """Return the expected 1 - cosine (N,) between these vectors and those of the live networks.
 
         Each step since the birth adds the variance that its map left unexplained, as the following steps and
@@ -156,16 +166,22 @@ class Carrying:
         more than that the vector cannot be trusted. How little was known is judged at the feature as it was
         stored: drift is small against the spread of features. For a cohort, the mean of its members'.
 
+        Args:
+            features: (N, sum of F) as they were stored.
+            births: in which generation; of all of them, or (N,) of each: one step serves all that it is for.
+
         Source: docs/methods.md, "Drift maps".
         """
-        return np.concatenate([self._errors(chunk, birth) for chunk in _chunks(features)])
+        every = np.broadcast_to(np.asarray(births, dtype=np.int64), len(features))
+        chunks = zip(_chunks(features), _chunks(every), strict=True)
+        return np.concatenate([self._errors(chunk, born) for chunk, born in chunks])
 
-    def _errors(self, features: NDArray[np.floating], birth: int) -> Floats:
-        errors = [member.errors(features[:, own], birth) for member, own in self._members]
+    def _errors(self, features: NDArray[np.floating], births: Births) -> Floats:
+        errors = [member.errors(features[:, own], births) for member, own in self._members]
         return np.asarray(np.mean(errors, axis=0))
 
 
-def _chunks(features: NDArray[np.floating]) -> Iterator[NDArray[np.floating]]:
+def _chunks(rows: NDArray[_Number]) -> Iterator[NDArray[_Number]]:
     """Yield the rows a few at a time; an empty chunk where there is none."""
-    for start in range(0, max(len(features), 1), ROWS_AT_ONCE):
-        yield features[start : start + ROWS_AT_ONCE]
+    for start in range(0, max(len(rows), 1), ROWS_AT_ONCE):
+        yield rows[start : start + ROWS_AT_ONCE]

@@ -21,6 +21,7 @@ SAMPLED_ITEMS = 2000
 LARGEST_ERROR = 2.0
 """1 - cosine of opposite vectors."""
 FEWEST_KEPT = 2
+NOT_EARLIER = -1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,18 +61,22 @@ def kept_images(
     """
     row_of = {int(item_id): row for row, item_id in enumerate(ids)}
     stale, projected = queries.vectors.copy(), queries.vectors.copy()
-    predicted = np.zeros(len(ids))
-    earlier = np.zeros(len(ids), dtype=bool)
+    births = np.full(len(ids), NOT_EARLIER)
+    features: NDArray[np.float16] | None = None
     for group in born:
-        there = group.only(ids)
+        there, birth = group.only(ids), group.birth_generation
         rows = np.array([row_of[int(item_id)] for item_id in there.ids], dtype=np.int64)
-        stale[rows] = before.vectors(there.features, there.birth_generation)
-        projected[rows] = model.carrying.vectors(there.features, there.birth_generation)
-        predicted[rows] = model.carrying.errors(there.features, there.birth_generation)
-        earlier[rows] = True
-    known = earlier if new_task is None else earlier | (queries.tasks == new_task)
-    if earlier.sum() < FEWEST_KEPT:
+        stale[rows] = before.vectors(there.features, birth, exact=False)
+        projected[rows] = model.carrying.vectors(there.features, birth, exact=False)
+        if features is None:
+            features = np.zeros((len(ids), there.features.shape[1]), dtype=np.float16)
+        features[rows], births[rows] = there.features, birth
+    earlier = births != NOT_EARLIER
+    if features is None or earlier.sum() < FEWEST_KEPT:
         return None
+    predicted = np.zeros(len(ids))
+    predicted[earlier] = model.carrying.errors(features[earlier], births[earlier])
+    known = earlier if new_task is None else earlier | (queries.tasks == new_task)
     live = Labelled(queries.vectors[known], queries.categories[known], queries.tasks[known])
     return KeptImages(live, stale[known], projected[known], earlier[known], predicted[known])
 
@@ -133,19 +138,36 @@ def item_errors(
     Of up to 2000 items, evenly spread over each part. Stale vectors are in another space: nothing is said of
     them.
     """
+    estimated = {} if scale is None else _estimated(parts, model, scale)
     found: list[Mapping[str, float] | None] = []
     for part in parts:
+        errors = estimated.get(part.birth_generation)
         if part.state is VectorState.FRESH:
             found.append({"mean": 0.0, "p90": 0.0})
-        elif part.state is VectorState.STALE or scale is None:
+        elif errors is None:
             found.append(None)
         else:
-            count = min(len(part.ids), max(SAMPLED_ITEMS // len(parts), 1))
-            rows = np.linspace(0, len(part.ids) - 1, count).astype(np.int64)
-            estimated = model.carrying.errors(part.features[rows], part.birth_generation)
-            errors = np.minimum(scale.factor * estimated, LARGEST_ERROR)
             found.append({"mean": float(errors.mean()), "p90": float(np.quantile(errors, 0.9))})
     return found
+
+
+def _estimated(
+    parts: Sequence[GalleryPart], model: LiveModel, scale: ErrorScale
+) -> dict[int, NDArray[np.float64]]:
+    """Return by birth generation the estimated errors of a sample of its carried items, all in one go."""
+    carried = [part for part in parts if part.state is VectorState.PROJECTED]
+    if not carried:
+        return {}
+    most = max(SAMPLED_ITEMS // len(parts), 1)
+    features = [part.features[_evenly(len(part.ids), most)] for part in carried]
+    births = np.repeat([part.birth_generation for part in carried], [len(rows) for rows in features])
+    estimated = model.carrying.errors(np.concatenate(features), births)
+    errors = np.minimum(scale.factor * estimated, LARGEST_ERROR)
+    return {part.birth_generation: errors[births == part.birth_generation] for part in carried}
+
+
+def _evenly(size: int, most: int) -> NDArray[np.int64]:
+    return np.linspace(0, size - 1, min(size, most)).astype(np.int64)
 
 
 def _rank_correlation(first: NDArray[np.float64], second: NDArray[np.float64]) -> float | None:

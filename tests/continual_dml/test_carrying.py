@@ -83,6 +83,13 @@ def test_errors_add_up_what_each_step_leaves_unexplained_as_the_rest_of_the_way_
     assert np.allclose(Carrying(STATE, PLAIN).errors(POINTS, 2), expected / lengths / 2)
 
 
+def test_items_of_several_births_are_judged_as_each_birth_alone() -> None:
+    births = np.array([5, 1, 4, 2, 1, 6, 3])
+    carrying = Carrying(STATE, PLAIN)
+    alone = [carrying.errors(POINTS[row : row + 1], birth)[0] for row, birth in enumerate(births.tolist())]
+    assert np.allclose(carrying.errors(POINTS, births), alone)
+
+
 def test_nothing_is_wrong_with_what_the_live_model_said_itself() -> None:
     assert Carrying(STATE, PLAIN).errors(POINTS, 5).tolist() == [0.0] * len(POINTS)
 
