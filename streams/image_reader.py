@@ -101,13 +101,23 @@ class ThreadedImageReader:
 
         Files that cannot be read, or whose SHA-256 differs from the expected one, are left out.
         """
-        pixels = np.empty((len(paths), self._side, self._side, 3), dtype=np.uint8)
+        tried = _in_folders_that_are_there(paths)
+        hashes = None if expected_hashes is None else [expected_hashes[position] for position in tried]
+        images = read_many([paths[position] for position in tried], self._side, self._limits, hashes)
+        pixels = np.empty((len(tried), self._side, self._side, 3), dtype=np.uint8)
         positions: list[int] = []
-        for position, image in enumerate(read_many(paths, self._side, self._limits, expected_hashes)):
+        for position, image in zip(tried, images, strict=True):
             if isinstance(image, ReadImage):
                 pixels[len(positions)] = image.pixels
                 positions.append(position)
         return pixels[: len(positions)], np.array(positions, dtype=np.int64)
+
+
+def _in_folders_that_are_there(paths: Sequence[str]) -> list[int]:
+    """Return the positions of paths whose folder exists: if it is gone, one look serves all its files."""
+    folders = [os.path.dirname(path) for path in paths]  # noqa: PTH120 - a tenth of what Path takes
+    there = {folder: os.path.isdir(folder or ".") for folder in set(folders)}  # noqa: PTH112
+    return [position for position, folder in enumerate(folders) if there[folder]]
 
 
 def _thread_count(limits: StreamSettings) -> int:

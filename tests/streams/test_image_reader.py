@@ -93,6 +93,22 @@ def test_the_reader_leaves_out_what_is_missing_or_changed(tmp_path, save_image):
     np.testing.assert_array_equal(pixels[1], read_image(paths[3], 8, LIMITS).pixels)
 
 
+def test_files_of_a_folder_that_is_gone_are_not_even_tried(tmp_path, save_image, monkeypatch):
+    paths = [str(tmp_path / "gone" / "a.png"), str(save_image(tmp_path / "b.png", 1)), "gone/c.png", "d.png"]
+    monkeypatch.chdir(tmp_path)
+    save_image(tmp_path / "d.png", 2)
+    tried = []
+
+    def noted(path, *arguments, **options):
+        tried.append(path)
+        return read_image(path, *arguments, **options)
+
+    monkeypatch.setattr("streams.image_reader.read_image", noted)
+    pixels, positions = ThreadedImageReader(8, LIMITS).read(paths)
+    assert (positions.tolist(), len(pixels)) == ([1, 3], 2)
+    assert sorted(tried) == sorted([paths[1], "d.png"])
+
+
 def test_the_reader_gives_an_empty_array_for_no_paths():
     pixels, positions = ThreadedImageReader(8, LIMITS).read([])
     assert pixels.shape == (0, 8, 8, 3)
