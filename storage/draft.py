@@ -206,7 +206,7 @@ class PublishingDraft(StagedFiles):
     ) -> None:
         staged = PublishedArtefacts(self._staging, generation, manifest, self._database)
         try:
-            run_self_test(staged, gallery_ids, parts, self._sample)
+            run_self_test(staged, gallery_ids, parts, self._sample, self._linked)
         except SelfTestFailed as error:
             raise SelfTestFailed(
                 f"the new generation failed its self-test: {error}; nothing was published, the previous one "

@@ -100,8 +100,12 @@ def rename(source: Path, target: Path) -> None:
         source.rename(target)
 
 
-def link_or_copy(source: Path, target: Path) -> None:
-    """Let ``target`` hold the content of ``source``: a hard link where the file system can, else a copy."""
+def link_or_copy(source: Path, target: Path) -> bool:
+    """Let ``target`` hold the content of ``source``: a hard link where the file system can, else a copy.
+
+    Returns:
+        Whether it is a link: another name of the very same file.
+    """
     with _reported("link", target):
         try:
             os.link(source, target, follow_symlinks=False)
@@ -109,9 +113,10 @@ def link_or_copy(source: Path, target: Path) -> None:
             if error.errno not in _CANNOT_LINK:
                 raise
         else:
-            return
+            return True
     with _reported("read", source), source.open("rb") as stream:
         write_file(target, iter(lambda: stream.read(_CHUNK_BYTES), b""))
+    return False
 
 
 def remove_file(path: Path) -> None:

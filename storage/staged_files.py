@@ -37,6 +37,7 @@ class StagedFiles:
         self._reservation = reservation
         self._staging = workspace.staging_dir(self.generation_id)
         self._files: dict[str, FileEntry] = {}
+        self._linked: set[str] = set()
         self._index: IndexEntry | None = None
         self._sample: Sample | None = None
         self._query_directories: set[Path] = set()
@@ -114,7 +115,8 @@ class StagedFiles:
         self._require_open()
         parent = self._parent_artefacts()
         parent.verify(name)
-        durable.link_or_copy(parent.path(name), self._staging / name)
+        if durable.link_or_copy(parent.path(name), self._staging / name):
+            self._linked.add(name)
         self._files[name] = parent.manifest.files[name]
         if name == parent.manifest.index.file:
             self._index = parent.manifest.index

@@ -11,14 +11,18 @@ from continual_dml.errors import TrainingError
 from continual_dml.memory.moments import PairedMoments
 
 Matrix = NDArray[np.float64]
+Kept = NDArray[np.float32] | NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AffineMap:
-    """``x -> x @ matrix.T + offset`` for rows x (d,); ``matrix`` (e, d) and ``offset`` (e,) in float64."""
+    """``x -> x @ matrix.T + offset`` for rows x (d,); ``matrix`` (e, d) and ``offset`` (e,).
 
-    matrix: Matrix
-    offset: NDArray[np.float64]
+    A map that is kept is in single precision; what is computed with one is in double precision.
+    """
+
+    matrix: Kept
+    offset: Kept
 
     @classmethod
     def identity(cls, dimension: int) -> AffineMap:
@@ -27,11 +31,12 @@ class AffineMap:
 
     def __call__(self, points: NDArray[np.floating]) -> Matrix:
         """Return the images (N, e) of ``points`` (N, d)."""
-        return points @ self.matrix.T + self.offset
+        return np.asarray(points, dtype=np.float64) @ self.matrix.T + self.offset
 
     def after(self, first: AffineMap) -> AffineMap:
         """Return the one map that applies ``first`` and then this one."""
-        return AffineMap(self.matrix @ first.matrix, self.matrix @ first.offset + self.offset)
+        matrix = np.asarray(self.matrix, dtype=np.float64)
+        return AffineMap(matrix @ first.matrix, matrix @ first.offset + self.offset)
 
     def as_stored(self) -> AffineMap:
         """Return the map with the precision that it is kept with: what is read back is what was used."""

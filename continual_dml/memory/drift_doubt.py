@@ -59,21 +59,18 @@ class DriftDoubt:
         scalars = np.array([self.count, self.rest_precision, self.rest_residual], dtype=np.float64)
         return {
             "doubt.scalars": scalars,
-            "doubt.centre": self.centre.astype(np.float32),
-            "doubt.axes": self.axes.astype(np.float32),
-            "doubt.precisions": self.precisions.astype(np.float32),
-            "doubt.residual": self.residual.astype(np.float32),
+            "doubt.centre": np.asarray(self.centre, dtype=np.float32),
+            "doubt.axes": np.asarray(self.axes, dtype=np.float32),
+            "doubt.precisions": np.asarray(self.precisions, dtype=np.float32),
+            "doubt.residual": np.asarray(self.residual, dtype=np.float32),
         }
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> DriftDoubt:
         """Return the doubt that :meth:`to_arrays` gave."""
         count, rest_precision, rest_residual = arrays["doubt.scalars"].tolist()
-        wide = {name: arrays[f"doubt.{name}"].astype(np.float64) for name in ("centre", "axes", "precisions")}
-        residual = arrays["doubt.residual"].astype(np.float64)
-        return cls(
-            int(count), **wide, rest_precision=rest_precision, residual=residual, rest_residual=rest_residual
-        )
+        kept = {name: arrays[f"doubt.{name}"] for name in ("centre", "axes", "precisions", "residual")}
+        return cls(int(count), **kept, rest_precision=rest_precision, rest_residual=rest_residual)
 
 
 def doubt_of(

@@ -24,14 +24,16 @@ class DriftStep:
 
     def to_arrays(self) -> Arrays:
         """Return the step as named arrays, for storage."""
-        matrix, offset = self.map.matrix.astype(np.float32), self.map.offset.astype(np.float32)
-        return {"matrix": matrix, "offset": offset, **self.doubt.to_arrays()}
+        return {
+            "matrix": np.asarray(self.map.matrix, dtype=np.float32),
+            "offset": np.asarray(self.map.offset, dtype=np.float32),
+            **self.doubt.to_arrays(),
+        }
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> DriftStep:
-        """Return the step that :meth:`to_arrays` gave."""
-        matrix, offset = arrays["matrix"].astype(np.float64), arrays["offset"].astype(np.float64)
-        return cls(AffineMap(matrix, offset), DriftDoubt.from_arrays(arrays))
+        """Return the step that :meth:`to_arrays` gave, in its precision: many of them lie in memory."""
+        return cls(AffineMap(arrays["matrix"], arrays["offset"]), DriftDoubt.from_arrays(arrays))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
