@@ -64,14 +64,14 @@ def test_a_failed_flush_is_not_tried_again(tmp_path, monkeypatch):
 
 def test_a_link_shares_the_content_and_a_copy_stands_in_where_links_are_impossible(tmp_path, monkeypatch):
     (tmp_path / "old").write_bytes(b"content")
-    durable.link_or_copy(tmp_path / "old", tmp_path / "linked")
+    assert durable.link_or_copy(tmp_path / "old", tmp_path / "linked")
     assert (tmp_path / "linked").stat().st_ino == (tmp_path / "old").stat().st_ino
 
     def refuse(*arguments, **options):
         raise OSError(errno.EXDEV, "another device")
 
     monkeypatch.setattr(os, "link", refuse)
-    durable.link_or_copy(tmp_path / "old", tmp_path / "copied")
+    assert not durable.link_or_copy(tmp_path / "old", tmp_path / "copied")
     assert (tmp_path / "copied").read_bytes() == b"content"
     assert (tmp_path / "copied").stat().st_ino != (tmp_path / "old").stat().st_ino
 

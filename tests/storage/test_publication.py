@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 
 from continual_dml.errors import CatalogError, CorruptIndex, GalleryError, SettingsError, WorkspaceError
 from continual_dml.records import NewItem, PartCount, Publication, Role, VectorState
+from storage.artefacts import PublishedArtefacts
 from storage.reader import WorkspaceReader
 from storage.store import WorkspaceStore
 
@@ -79,6 +82,31 @@ def test_an_inherited_file_is_the_same_file_and_outlives_its_parent(workspace, p
         tensors = store.open_generation(store.head()).read_tensors("initial.safetensors")
     assert tensors["steps"].shape == ()
     assert tensors["weight"].tolist() == [[1.0, 0.0], [0.0, 1.0]]
+
+
+@pytest.mark.parametrize("linked", [True, False])
+def test_the_self_test_reads_what_was_written_or_copied_and_not_what_is_the_parents_own_file(
+    workspace, publish, tmp_path, monkeypatch, linked
+):
+    read: list[str] = []
+    read_bytes = PublishedArtefacts.read_bytes
+
+    def noted(self, name):
+        if ".staging" in str(self.path(name)):
+            read.append(name)
+        return read_bytes(self, name)
+
+    def refuse(*arguments, **options):
+        raise OSError(errno.EXDEV, "another device")
+
+    with WorkspaceStore(workspace) as store:
+        publish(store, "first", tmp_path)
+        monkeypatch.setattr(PublishedArtefacts, "read_bytes", noted)
+        if not linked:
+            monkeypatch.setattr(os, "link", refuse)
+        publish(store, "second", tmp_path)
+    assert "model.safetensors" in read
+    assert ("initial.safetensors" in read) != linked
 
 
 def test_inheriting_a_damaged_file_is_refused(workspace, publish, tmp_path):
