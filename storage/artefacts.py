@@ -19,7 +19,7 @@ from storage.index.stored import StoredIndex
 from storage.index_kinds import index_kind
 from storage.manifest import MANIFEST_NAME, IndexEntry, Manifest, is_catalogue_name
 from storage.proven_files import remember_all
-from storage.tensor_files import parse_tensors
+from storage.tensor_files import view_tensors
 from storage.tensor_headers import Content
 from storage.verified_files import (
     ADVICE,
@@ -131,12 +131,12 @@ class PublishedArtefacts:
         return self._directory / name
 
     def read_tensors(self, name: str) -> dict[str, NDArray[Any]]:
-        """Return the named arrays of a safetensors file.
+        """Return the named arrays of a safetensors file, read-only: they are nowhere but in its bytes.
 
         Raises:
             CorruptIndex: the file is missing or differs from the manifest.
         """
-        return parse_tensors(self.read_bytes(name), str(self.path(name)))
+        return view_tensors(self.read_bytes(name), str(self.path(name)))
 
     def read_json(self, name: str) -> Any:  # noqa: ANN401 - a JSON document
         """Return a parsed JSON file; raises as :meth:`read_tensors`."""

@@ -14,7 +14,11 @@ from continual_dml.errors import CorruptIndex
 from storage.verified_files import ADVICE
 
 MAX_HEADER_BYTES = 1_000_000
-ITEM_BYTES: Mapping[str, int] = {"F64": 8, "F32": 4, "F16": 2, "I64": 8, "U8": 1}
+ITEM_BYTES: Mapping[str, int] = {
+    "F64": 8, "F32": 4, "F16": 2,
+    "I64": 8, "I32": 4, "I16": 2, "I8": 1,
+    "U64": 8, "U32": 4, "U16": 2, "U8": 1, "BOOL": 1,
+}  # fmt: skip
 Content = bytes | mmap
 
 

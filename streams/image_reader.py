@@ -19,6 +19,8 @@ from streams.image_decoding import FORMATS, decode_image, square_pixels, too_man
 
 _BLOCK = 256  # images in flight at a time; bounds the memory, whatever the length of the list
 _MOST_THREADS = 32
+_SMALL_BYTES = 4096
+"""Up to here (about 100 pixels a side), threads wait for each other longer than it takes to decode."""
 _PLAIN_WORDS = {
     errno.ELOOP: "symbolic link, not followed",
     errno.ENOENT: "no such file",
@@ -84,7 +86,10 @@ def read_many(
 
     with ThreadPoolExecutor(_thread_count(limits), thread_name_prefix="decode") as pool:
         for start in range(0, len(paths), _BLOCK):
-            yield from pool.map(read, range(start, min(start + _BLOCK, len(paths))))
+            block = range(start, min(start + _BLOCK, len(paths)))
+            waiting = [pool.submit(read, place) if _is_large(paths[place]) else None for place in block]
+            for position, image in zip(block, waiting, strict=True):
+                yield read(position) if image is None else image.result()
 
 
 class ThreadedImageReader:
@@ -122,6 +127,13 @@ def _in_folders_that_are_there(paths: Sequence[str]) -> list[int]:
 
 def _thread_count(limits: StreamSettings) -> int:
     return limits.decode_threads or min(os.cpu_count() or 1, _MOST_THREADS)
+
+
+def _is_large(path: str) -> bool:
+    try:
+        return os.stat(path).st_size > _SMALL_BYTES  # noqa: PTH116 - once for each file
+    except OSError:
+        return False  # reading it says why
 
 
 def _read_bytes(path: str, limits: StreamSettings, follow_symlinks: bool) -> bytes:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from continual_dml.memory.drift import DriftFit
+from continual_dml.memory.drift import DriftFit, Kept
 from continual_dml.memory.moments import PairedMoments
 
 Floats = NDArray[np.float64]
@@ -31,22 +31,26 @@ class DriftDoubt:
     ``count`` n; ``centre`` m (F,); ``axes`` (r, F) orthonormal with ``precisions`` (r,), the inverse of the
     variance plus ridge along each, ``rest_precision`` in all other directions; ``residual`` (s, F): R is
     about residual' residual + ``rest_residual`` I, the latter being the mean variance beyond the kept axes.
+    What was read back is in single precision, as it is kept.
     """
 
     count: int
-    centre: Floats
-    axes: Floats
-    precisions: Floats
+    centre: Kept
+    axes: Kept
+    precisions: Kept
     rest_precision: float
-    residual: Floats
+    residual: Kept
     rest_residual: float
 
     def leverage(self, features: NDArray[np.floating]) -> Floats:
-        """Return (N,) how much larger than R the error's covariance is at each of ``features`` (N, F)."""
-        apart = np.asarray(features, dtype=np.float64) - self.centre
-        along = np.square(apart @ self.axes.T)
-        beyond = np.maximum(np.square(apart).sum(axis=1) - along.sum(axis=1), 0.0)
-        squared: Floats = along @ self.precisions + beyond * self.rest_precision
+        """Return (N,) how much larger than R the error's covariance is at each of ``features`` (N, F).
+
+        An estimate that needs no more than single precision, which is twice as fast.
+        """
+        apart = np.asarray(features, dtype=np.float32) - self.centre.astype(np.float32)
+        along = np.square(apart @ self.axes.astype(np.float32).T)
+        beyond = np.maximum(np.einsum("nf,nf->n", apart, apart) - along.sum(axis=1), 0.0)
+        squared: Floats = along.astype(np.float64) @ self.precisions + beyond * self.rest_precision
         return np.asarray((1.0 + squared) / self.count)
 
     def variance_after(self, following: Floats) -> float:

@@ -12,7 +12,7 @@ from continual_dml.memory.discriminant_head import SMALLEST_NORM, unit_rows
 from continual_dml.memory.drift import AffineMap
 
 Floats = NDArray[np.float64]
-_ROWS, _FEW = 2048, 128
+_ROWS, _FEW = 2048, 4
 _ROUNDING = 2.0**-53
 
 

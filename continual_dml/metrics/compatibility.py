@@ -38,12 +38,8 @@ class Found:
         """Return the mean share of rows found by both, over the queries ``asked`` (Q,)."""
         if not asked.any():
             return None
-        width = self.rows.shape[1]
-        common = [
-            len(np.intersect1d(mine, theirs)) / width
-            for mine, theirs in zip(self.rows[asked], other.rows[asked], strict=True)
-        ]
-        return float(np.mean(common))
+        same = self.rows[asked][:, :, None] == other.rows[asked][:, None, :]  # (asked, k, k)
+        return float(same.any(axis=2).mean())
 
 
 def find_others(queries: Vectors, searched: Vectors, k: int = OVERLAP_AT) -> Found:

@@ -80,7 +80,7 @@ class MemberCarrying:
     def errors(self, features: NDArray[np.floating], births: Births) -> Floats:
         """Return the expected 1 - cosine (N,) of :meth:`vectors`; see :meth:`Carrying.errors`."""
         order = np.argsort(births, kind="stable")
-        oldest_first, born = features[order].astype(np.float64), births[order]
+        oldest_first, born = features[order].astype(np.float32), births[order]
         squared, variance = np.zeros(len(order)), np.zeros(len(order))
         for birth in np.unique(born).tolist():
             rows = slice(*np.searchsorted(born, [birth, birth + 1]).tolist())

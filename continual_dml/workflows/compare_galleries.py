@@ -17,7 +17,7 @@ from continual_dml.workflows.kept_queries import BornQueries
 from continual_dml.workflows.live_model import LiveModel
 
 Vectors = NDArray[np.float32]
-SAMPLED_ITEMS = 2000
+SAMPLED_ITEMS = 1000
 LARGEST_ERROR = 2.0
 """1 - cosine of opposite vectors."""
 FEWEST_KEPT = 2
@@ -135,7 +135,7 @@ def item_errors(
 ) -> list[Mapping[str, float] | None]:
     """Return for each part mean and 90th percentile of its items' estimated error; None where not known.
 
-    Of up to 2000 items, evenly spread over each part. Stale vectors are in another space: nothing is said of
+    Of up to 1000 items, evenly spread over each part. Stale vectors are in another space: nothing is said of
     them.
     """
     estimated = {} if scale is None else _estimated(parts, model, scale)

@@ -21,6 +21,14 @@ def test_what_was_written_comes_back(read):
         np.testing.assert_array_equal(found[name], array)
 
 
+@pytest.mark.parametrize("dtype", ["f8", "f4", "f2", "i8", "i4", "i2", "i1", "u8", "u4", "u2", "u1", "?"])
+def test_arrays_of_every_plain_type_can_be_viewed(dtype):
+    array = np.arange(4).astype(dtype)
+    viewed = view_tensors(render_tensors({"a": array}), "here")["a"]
+    assert (viewed.dtype, viewed.tolist()) == (array.dtype, array.tolist())
+    assert not viewed.flags.writeable
+
+
 @pytest.mark.parametrize("read", [parse_tensors, view_tensors, read_arrays])
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_document_is_a_typed_error_in_one_line(read, name):
