@@ -62,6 +62,7 @@ class WorkspaceStore:
         self._resources = ExitStack()
         self._database: Database | None = None
         self._draft: PublishingDraft | None = None
+        self._labels: tuple[int, GalleryLabels] | None = None
 
     def __enter__(self) -> WorkspaceStore:
         with ExitStack() as resources:
@@ -127,11 +128,15 @@ class WorkspaceStore:
         return self._look(lambda connection, live: queries.query_items(connection, live, per_task), [])
 
     def gallery_labels(self) -> GalleryLabels:
-        """Category and task of every visible gallery item."""
-        nothing: list[tuple[int, int, int]] = []
-        rows = self._look(queries.gallery_labels, nothing)
-        table = np.array(rows, dtype=np.int64).reshape(-1, 3)
-        return GalleryLabels(table[:, 0], table[:, 1], table[:, 2])
+        """Category and task of every visible gallery item; read once for each live generation."""
+        live = self.head()
+        number = live.generation_id if live else 0
+        if self._labels is None or self._labels[0] != number:
+            nothing: list[tuple[int, int, int]] = []
+            rows = self._look(queries.gallery_labels, nothing)
+            table = np.array(rows, dtype=np.int64).reshape(-1, 3).T.copy()
+            self._labels = number, GalleryLabels(*table)
+        return self._labels[1]
 
     def query_copy_path(self, content_hash: str) -> str:
         """Where the workspace's copy of a query image lies."""

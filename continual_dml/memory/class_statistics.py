@@ -59,7 +59,7 @@ class ClassStatistics:
                 and what varies within them move differently.
             outputs: carries the mean outputs.
         """
-        matrix = np.asarray(within.map.matrix, dtype=np.float64)
+        matrix = within.map.wide
         carried = matrix @ self.scatter @ matrix.T
         scatter = carried + self.total * within.residual
         unexplained = max(float(np.trace(within.residual)), 0.0) * self.counts.astype(np.float64)

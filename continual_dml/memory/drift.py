@@ -35,8 +35,13 @@ class AffineMap:
 
     def after(self, first: AffineMap) -> AffineMap:
         """Return the one map that applies ``first`` and then this one."""
-        matrix = np.asarray(self.matrix, dtype=np.float64)
+        matrix = self.wide
         return AffineMap(matrix @ first.matrix, matrix @ first.offset + self.offset)
+
+    @property
+    def wide(self) -> Matrix:
+        """The matrix (e, d) in double precision."""
+        return np.asarray(self.matrix, dtype=np.float64)
 
     def as_stored(self) -> AffineMap:
         """Return the map with the precision that it is kept with: what is read back is what was used."""

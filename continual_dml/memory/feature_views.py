@@ -33,7 +33,7 @@ class FeatureView:
     @classmethod
     def of(cls, carried: AffineMap) -> FeatureView:
         """Return the view of features that ``carried`` takes to where they are normalised."""
-        return cls(np.asarray(carried.matrix, dtype=np.float64), np.asarray(carried.offset, dtype=np.float64))
+        return cls(carried.wide, np.asarray(carried.offset, dtype=np.float64))
 
     def __call__(self, features: NDArray[np.floating]) -> NDArray[np.float32]:
         """Return unit vectors (n, D) of stored features (n, F); what is mapped to zero stays zero."""

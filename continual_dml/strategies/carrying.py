@@ -96,13 +96,22 @@ class MemberCarrying:
     def _unexplained(self) -> list[float]:
         """Return the variance that each step leaves unexplained, as all that follows and the head see it."""
         if self._variances is None:
-            following = self._head.slope(self._member.statistics.means)
-            variances = []
-            for step in reversed(self._steps):
-                variances.append(step.doubt.variance_after(following))
-                following = following @ step.map.matrix
-            self._variances = variances[::-1]
+            self._variances = [
+                step.doubt.variance_after(following)
+                for step, following in zip(self._steps, self._followings(), strict=True)
+            ]
         return self._variances
+
+    def _followings(self) -> list[Floats]:
+        """Return for each step the linear map (D, F) of all that follows it and the head."""
+        folded = [self.map_of(generation) for generation in self._generations]
+        known = [one.wide for one in folded if one is not None]
+        if len(known) == len(self._steps):
+            return known
+        found = [self._head.slope(self._member.statistics.means)]
+        for step in self._steps[:0:-1]:
+            found.append(found[-1] @ step.map.matrix)
+        return found[::-1]
 
 
 class Carrying:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,6 +104,7 @@ def _reembed(
 ) -> Reembedded:
     """Embed what is there of ``wanted`` (n,), in this order, until the budget is used up."""
     begin = time.monotonic()
+    wanted = _not_gone(wanted, tools.store)
     most = len(wanted) if budget.items is None else min(budget.items, len(wanted))
     tools.listener.start("embedding earlier tasks' images anew", most)
     at_once = len(wanted) if budget.seconds is None else IMAGES_AT_ONCE
@@ -120,6 +122,13 @@ def _reembed(
         features.append(seen)
         reached, done = reached + len(asked), done + len(rows)
     return Reembedded(np.concatenate(ids), np.concatenate(features)) if ids else nothing_renewed(model)
+
+
+def _not_gone(ids: NDArray[np.int64], store: Store) -> NDArray[np.int64]:
+    """Return those of ``ids`` (n,) whose task's folder is still there, without a look at each of them."""
+    gone = [task.task_id for task in store.tasks() if not Path(task.source).is_dir()]
+    labels = store.gallery_labels()
+    return ids[~np.isin(labels.tasks[np.searchsorted(labels.ids, ids)], gone)]
 
 
 def _embed(

@@ -1,5 +1,6 @@
 import hashlib
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -71,7 +72,7 @@ def test_other_content_than_expected_is_refused(tmp_path, save_image):
 @pytest.mark.parametrize("small", [0, 10**9, "half of them"])
 def test_many_images_come_in_order_whatever_thread_reads_them(tmp_path, save_image, monkeypatch, small):
     paths = [str(save_image(tmp_path / f"{i}.png", i)) for i in range(12)]
-    sizes = sorted(os.stat(path).st_size for path in paths)
+    sizes = sorted(Path(path).stat().st_size for path in paths)
     monkeypatch.setattr("streams.image_reader._SMALL_BYTES", sizes[6] if small == "half of them" else small)
     paths.insert(5, str(tmp_path / "gone.png"))
     images = list(read_many(paths * 30, 8, LIMITS))  # more than one block
