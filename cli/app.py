@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gc import set_threshold
 from typing import Annotated
 
 import typer
@@ -91,8 +92,14 @@ app.command("demo")(demo)
 app.command("benchmark")(benchmark)
 
 
+RARELY = 20_000, 20, 50
+"""Libraries make hundreds of thousands of objects that stay: looking through them again and again for garbage
+takes half a second of every command that imports torch."""
+
+
 def main() -> None:
     """Run the command line and exit."""
+    set_threshold(*RARELY)
     app(prog_name="cdml")
 
 
