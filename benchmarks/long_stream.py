@@ -104,9 +104,10 @@ def rendered(results: Sequence[Mapping[str, Any]]) -> str:
     runs = [last[seed] for seed in sorted(last)]
     first = runs[0]
     versions = ", ".join(f"{name} {value}" for name, value in first["environment"].items())
+    steps = first["steps"] or "default"
     lines = [
-        f"{first['tasks']} tasks of {CATEGORIES} characters x {PICTURES} pictures, {first['steps'] or 'default'} "
-        f"steps, seeds {', '.join(map(str, last))}; medians over seeds. Machine and versions: {versions}.",
+        f"{first['tasks']} tasks of {CATEGORIES} characters x {PICTURES} pictures, {steps} steps, seeds "
+        f"{', '.join(map(str, last))}; medians over seeds. Machine and versions: {versions}.",
         "",
         "| task | seconds | processor seconds | peak memory, MB | statistics, MB | drift maps, MB | items, "
         "vectors, index, MB | kept queries, MB | whole workspace, MB |",
