@@ -119,11 +119,22 @@ class Neighbours:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Lengths:
+    """What was seen of items' lengths when their vectors were computed.
+
+    ``norms`` (n,) float32: of their vectors before these were normalised; ``longest``: of their features.
+    """
+
+    norms: NDArray[np.float32]
+    longest: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class GalleryPart:
     """The gallery items that one generation's model embedded.
 
     ``ids`` (n,) int64; ``features`` (n, F) float16 as that model gave them; ``vectors`` (n, D) float32,
-    unit length, in the space of the generation that holds this part.
+    unit length, in the space of the generation that holds this part; ``lengths`` where somebody saw them.
     """
 
     birth_generation: int
@@ -131,6 +142,7 @@ class GalleryPart:
     ids: NDArray[np.int64]
     features: NDArray[np.float16]
     vectors: NDArray[np.float32]
+    lengths: Lengths | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -142,17 +154,18 @@ class GalleryLabels:
     tasks: NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ViewPart:
     """Gallery items of one birth generation whose vectors are computed from their features when asked for.
 
     ``items_file``: the generation's file with ``ids`` (n,) int64 and ``features`` (n, F) float16.
     ``map_file``: that with ``matrix`` (D, F) and ``offset`` (D,) float64, so that a vector is
-    ``normalise(matrix @ feature + offset)``.
+    ``normalise(matrix @ feature + offset)``. ``lengths``: of these vectors and features, where known.
     """
 
     items_file: str
     map_file: str
+    lengths: Lengths | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -23,6 +23,8 @@ from storage.tensor_files import view_tensors
 from storage.tensor_headers import Content
 from storage.verified_files import (
     ADVICE,
+    Mapped,
+    map_proved,
     map_verified,
     open_published,
     read_published,
@@ -32,6 +34,9 @@ from storage.verified_files import (
 
 if TYPE_CHECKING:
     from storage.catalog.engine import Database
+
+MAPPED_FROM_BYTES = 4 << 20
+"""Larger files are mapped: reading a gigabyte into memory of its own takes longer than comparing its hash."""
 
 
 class _OpenIndex(Protocol):
@@ -46,16 +51,24 @@ class PublishedArtefacts:
         generation: what the catalogue says.
         content: its manifest, verified.
         database: the catalogue's, which an index may have its vectors in; needed to open that one.
+        proved: names of files whose hashes this process has compared a moment ago, under another name of the
+            same file; they are not compared again.
 
     Raises:
         CorruptIndex: the manifest is none that this cdml wrote.
     """
 
     def __init__(
-        self, directory: Path, generation: Generation, content: bytes, database: Database | None = None
+        self,
+        directory: Path,
+        generation: Generation,
+        content: bytes,
+        database: Database | None = None,
+        proved: Collection[str] = (),
     ) -> None:
         manifest = Manifest.from_bytes(content, str(directory / MANIFEST_NAME))
         self.manifest_bytes = content
+        self.proved = frozenset(proved)
         self._directory = directory
         self._generation = generation
         self._manifest = manifest
@@ -136,7 +149,13 @@ class PublishedArtefacts:
         Raises:
             CorruptIndex: the file is missing or differs from the manifest.
         """
-        return view_tensors(self.read_bytes(name), str(self.path(name)))
+        where = str(self.path(name))
+        with self._opened(name) as (descriptor, entry):
+            if entry.size < MAPPED_FROM_BYTES:
+                content: Content = read_verified(descriptor, where, entry.size, entry.sha256)
+            else:
+                content = map_verified(descriptor, where, entry.size, entry.sha256, afresh=True).content
+        return view_tensors(content, where)
 
     def read_json(self, name: str) -> Any:  # noqa: ANN401 - a JSON document
         """Return a parsed JSON file; raises as :meth:`read_tensors`."""
@@ -195,7 +214,9 @@ class PublishedArtefacts:
         with ExitStack() as held:
             files = [(name, *held.enter_context(self._opened(name))) for name in (entry.file, *entry.reads)]
             mapped = [
-                map_verified(descriptor, str(self.path(name)), found.size, found.sha256, afresh=afresh)
+                Mapped(map_proved(descriptor, str(self.path(name)), found.size), proven=False)
+                if name in self.proved
+                else map_verified(descriptor, str(self.path(name)), found.size, found.sha256, afresh=afresh)
                 for name, descriptor, found in files
             ]
             index = opened([one.content for one in mapped], proven=all(one.proven for one in mapped))

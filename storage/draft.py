@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from continual_dml.errors import CatalogError, GalleryError, SelfTestFailed
 from continual_dml.records import (
     Deletion,
@@ -43,6 +46,7 @@ class PublishingDraft(StagedFiles):
         workspace: where to write.
         database: its catalogue, open for writing.
         reservation: the numbers that were given out.
+        gallery_of: returns the ids (N,) of the gallery items that a generation sees, ascending.
         after_publication: called once the generation is published; must not fail.
     """
 
@@ -51,12 +55,14 @@ class PublishingDraft(StagedFiles):
         workspace: Workspace,
         database: Database,
         reservation: Reservation,
+        gallery_of: Callable[[int], NDArray[np.int64]],
         after_publication: Callable[[], None],
     ) -> None:
         super().__init__(workspace, database, reservation)
         self.task_id = reservation.task_id
         self.first_category_id = reservation.first_category_id
         self.first_item_id = reservation.first_item_id
+        self._gallery_of = gallery_of
         self._after_publication = after_publication
         reach("staging-made")
 
@@ -75,7 +81,7 @@ class PublishingDraft(StagedFiles):
         new = [item.item_id for item in publication.items if item.role is Role.GALLERY]
         return self._go_live(
             self.task_id,
-            self._parent_gallery() + new,
+            np.concatenate([self._parent_gallery(), np.array(new, dtype=np.int64)]),
             rows.of_publication(self.generation_id, self.task_id, publication),
             publication.parts,
             publication.measurements,
@@ -92,7 +98,7 @@ class PublishingDraft(StagedFiles):
         new = [item.item_id for item in addition.items]
         return self._go_live(
             base.task_id,
-            self._parent_gallery() + new,
+            np.concatenate([self._parent_gallery(), np.array(new, dtype=np.int64)]),
             rows.of_publication(self.generation_id, self.task_id, addition),
             addition.parts,
             (),
@@ -120,10 +126,10 @@ class PublishingDraft(StagedFiles):
         base = self._reservation.base
         if base is None:
             raise CatalogError(f"{self._workspace.root} holds no task yet: there is nothing to delete")
-        gone = set(deletion.item_ids)
+        gone = np.array(deletion.item_ids, dtype=np.int64)
         return self._go_live(
             base.task_id,
-            [item_id for item_id in self._parent_gallery() if item_id not in gone],
+            np.setdiff1d(self._parent_gallery(), gone),
             rows.of_deletion(self.generation_id, deletion),
             deletion.parts,
             (),
@@ -149,7 +155,7 @@ class PublishingDraft(StagedFiles):
     def _go_live(
         self,
         task_id: int,
-        gallery_ids: Sequence[int],
+        gallery_ids: NDArray[np.int64],
         brought: Sequence[Rows],
         parts: Sequence[PartCount],
         measurements: Sequence[Measurement],
@@ -201,12 +207,12 @@ class PublishingDraft(StagedFiles):
         self,
         generation: Generation,
         manifest: bytes,
-        gallery_ids: Sequence[int],
+        gallery_ids: NDArray[np.int64],
         parts: Sequence[PartCount],
     ) -> None:
-        staged = PublishedArtefacts(self._staging, generation, manifest, self._database)
+        staged = PublishedArtefacts(self._staging, generation, manifest, self._database, self._linked)
         try:
-            run_self_test(staged, gallery_ids, parts, self._sample, self._linked)
+            run_self_test(staged, gallery_ids, parts, self._sample)
         except SelfTestFailed as error:
             raise SelfTestFailed(
                 f"the new generation failed its self-test: {error}; nothing was published, the previous one "
@@ -214,12 +220,9 @@ class PublishingDraft(StagedFiles):
             ) from error
         reach("self-tested")
 
-    def _parent_gallery(self) -> list[int]:
+    def _parent_gallery(self) -> NDArray[np.int64]:
         base = self._reservation.base
-        if base is None:
-            return []
-        with self._database.transaction() as connection:
-            return queries.gallery_ids(connection, base.generation_id)
+        return np.empty(0, dtype=np.int64) if base is None else self._gallery_of(base.generation_id)
 
     def _make_durable(self, manifest: bytes) -> None:
         """Manifest last; then flush the names inside; then the final name; then flush that one."""

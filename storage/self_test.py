@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,20 +47,17 @@ def hash_of_ids(ids: NDArray[np.int64]) -> str:
 
 def run_self_test(
     artefacts: PublishedArtefacts,
-    gallery_ids: Sequence[int],
+    gallery_ids: Sequence[int] | NDArray[np.int64],
     parts: Sequence[PartCount],
     sample: Sample | None,
-    proved: Collection[str] = (),
 ) -> StoredIndex:
     """Accept the files of a generation that is about to go live, for the first time or again.
 
     Args:
-        artefacts: its files.
+        artefacts: its files; those that are proved are not read again.
         gallery_ids: every gallery item that the catalogue will show.
         parts: what the catalogue will say about their vectors.
         sample: vectors that must find themselves; None where none were just given to the index.
-        proved: files that the generation before has as well, one and the same on the disk, whose hashes were
-            compared when they were taken over: these are not read again.
 
     Returns:
         Its index, opened on the way.
@@ -72,7 +69,7 @@ def run_self_test(
     index = artefacts.open_index(afresh=True)
     if hash_of_ids(index.ids) != artefacts.manifest.index.ids_sha256:
         raise SelfTestFailed("the index holds other ids than its manifest says")
-    if not np.array_equal(np.sort(index.ids), np.sort(np.array(gallery_ids, dtype=np.int64))):
+    if not np.array_equal(np.sort(index.ids), np.sort(np.asarray(gallery_ids, dtype=np.int64))):
         raise SelfTestFailed(
             f"the index holds {len(index)} items, the catalogue {len(gallery_ids)}, or other ones"
         )
@@ -81,7 +78,7 @@ def run_self_test(
         raise SelfTestFailed(f"the gallery parts count {counted} items, the index {len(index)}")
     if sample is not None:
         _find_themselves(index, sample, misses=0 if index.exact else len(sample.ids) // _MOST_MISSES)
-    for name in sorted({*artefacts.all_names()} - {*artefacts.manifest.index.reads} - {*proved}):
+    for name in sorted({*artefacts.all_names()} - {*artefacts.manifest.index.reads} - artefacts.proved):
         if name.endswith(".safetensors"):
             _check_finite(name, artefacts.read_tensors(name))
         elif name != artefacts.manifest.index.file:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from types import TracebackType
-from typing import TypeVar, final
+from typing import Any, TypeVar, cast, final
 
 import numpy as np
 from sqlalchemy import Connection
@@ -62,7 +62,7 @@ class WorkspaceStore:
         self._resources = ExitStack()
         self._database: Database | None = None
         self._draft: PublishingDraft | None = None
-        self._labels: tuple[int, GalleryLabels] | None = None
+        self._known: dict[str, tuple[int, Any]] = {}
 
     def __enter__(self) -> WorkspaceStore:
         with ExitStack() as resources:
@@ -128,15 +128,8 @@ class WorkspaceStore:
         return self._look(lambda connection, live: queries.query_items(connection, live, per_task), [])
 
     def gallery_labels(self) -> GalleryLabels:
-        """Category and task of every visible gallery item; read once for each live generation."""
-        live = self.head()
-        number = live.generation_id if live else 0
-        if self._labels is None or self._labels[0] != number:
-            nothing: list[tuple[int, int, int]] = []
-            rows = self._look(queries.gallery_labels, nothing)
-            table = np.array(rows, dtype=np.int64).reshape(-1, 3).T.copy()
-            self._labels = number, GalleryLabels(*table)
-        return self._labels[1]
+        """Category and task of every visible gallery item."""
+        return self._labels_of(self._live_number())
 
     def query_copy_path(self, content_hash: str) -> str:
         """Where the workspace's copy of a query image lies."""
@@ -144,11 +137,11 @@ class WorkspaceStore:
 
     def tasks(self) -> list[TaskSummary]:
         """The tasks that the live generation's lineage has learned, oldest first."""
-        return self._look(queries.tasks, [])
+        return list(self._once("tasks", self._live_number(), queries.tasks))
 
     def additions(self) -> list[TaskSummary]:
         """What was added to it without learning, oldest first."""
-        return self._look(queries.additions, [])
+        return list(self._once("additions", self._live_number(), queries.additions))
 
     def begin(self, task_name: str) -> PublishingDraft:
         """Start the next generation under the writer lock.
@@ -167,7 +160,9 @@ class WorkspaceStore:
         require_usable(self.workspace.index_kind, database)
         reservation = publish.reserve(database, task_name)
         reach("reserved")
-        self._draft = PublishingDraft(self.workspace, database, reservation, self._tidy)
+        self._draft = PublishingDraft(
+            self.workspace, database, reservation, lambda base: self._labels_of(base).ids, self._tidy
+        )
         return self._draft
 
     def rollback(self, generation_id: int) -> Generation:
@@ -252,6 +247,26 @@ class WorkspaceStore:
         """Where what that run embeds is kept; no longer than to the next publication."""
         live = self.head()
         return WorkspaceShards(self.workspace.shards_dir, live.generation_id if live else 0, key)
+
+    def _live_number(self) -> int:
+        live = self.head()
+        return live.generation_id if live else 0
+
+    def _labels_of(self, generation_id: int) -> GalleryLabels:
+        def read(connection: Connection, number: int) -> GalleryLabels:
+            rows = queries.gallery_labels(connection, number)
+            return GalleryLabels(*np.array(rows, dtype=np.int64).reshape(-1, 3).T.copy())
+
+        return self._once("labels", generation_id, read)
+
+    def _once(self, what: str, generation_id: int, read: Callable[[Connection, int], _Answer]) -> _Answer:
+        """Return what ``read`` finds in a generation's catalogue, asked once: it never changes."""
+        number, known = self._known.get(what, (None, None))
+        if number != generation_id:
+            with self._open_database().transaction() as connection:
+                known = read(connection, generation_id)
+            self._known[what] = generation_id, known
+        return cast(_Answer, known)
 
     def _make_live(self, target: Generation) -> Generation:
         if going_live.make_live(self.workspace, self._open_database(), target):

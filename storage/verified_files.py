@@ -74,10 +74,12 @@ def map_verified(descriptor: int, where: str, size: int, sha256: str, *, afresh:
     Raises:
         CorruptIndex: it differs or cannot be read.
     """
-    content = _mapped(descriptor, where, size)
+    content = map_proved(descriptor, where, size)
     proven = not afresh and is_proven(descriptor, sha256)
     if not proven and hashlib.sha256(content).hexdigest() != sha256:
         raise CorruptIndex(f"{where} differs from what was published: {ADVICE}")
+    if not proven:
+        _note_read(descriptor, sha256)
     return Mapped(content, proven)
 
 
@@ -90,12 +92,17 @@ def map_staged(path: Path, size: int) -> mmap.mmap | bytes:
     """
     descriptor = open_published(path)
     try:
-        return _mapped(descriptor, str(path), size)
+        return map_proved(descriptor, str(path), size)
     finally:
         os.close(descriptor)
 
 
-def _mapped(descriptor: int, where: str, size: int) -> mmap.mmap | bytes:
+def map_proved(descriptor: int, where: str, size: int) -> mmap.mmap | bytes:
+    """Map a whole file whose hash was compared before.
+
+    Raises:
+        CorruptIndex: it has another size or cannot be read.
+    """
     try:
         found = os.fstat(descriptor).st_size
         if found != size:
@@ -126,13 +133,17 @@ def read_verified(descriptor: int, where: str, size: int | None, sha256: str) ->
     content = b"".join(pieces)
     if sha256_of(content) != sha256:
         raise CorruptIndex(f"{where} differs from what was published: {ADVICE}")
-    if is_settled(descriptor):
-        if len(_READ) >= _MOST_READ:
-            _READ.clear()
-        _READ[tuple(identity(descriptor))] = sha256
+    _note_read(descriptor, sha256)
     return content
 
 
 def was_read(descriptor: int, sha256: str) -> bool:
-    """Whether :func:`read_verified` has read the open file in this process, with this hash, as it is now."""
+    """Whether this process has compared the open file with this hash, as it is now."""
     return _READ.get(tuple(identity(descriptor))) == sha256
+
+
+def _note_read(descriptor: int, sha256: str) -> None:
+    if is_settled(descriptor):
+        if len(_READ) >= _MOST_READ:
+            _READ.clear()
+        _READ[tuple(identity(descriptor))] = sha256

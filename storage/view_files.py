@@ -13,7 +13,7 @@ from continual_dml.memory.feature_views import FeatureView
 from continual_dml.records import ViewPart
 from storage.durable import FileEntry
 from storage.index.flat_view import KIND, FlatViewIndex
-from storage.index.viewed_items import ViewedItems, longest_of
+from storage.index.viewed_items import ViewedItems, longest_of, margin
 from storage.index_files import IndexFiles
 from storage.manifest import IndexEntry
 from storage.self_test import Sample, hash_of_ids, sample_places
@@ -49,7 +49,11 @@ def viewed(
                 f"features {features.shape} of {part.items_file} and a map {view.matrix.shape} with an "
                 f"offset {view.offset.shape} do not fit together: this is a defect of cdml, please report it"
             )
-        return ViewedItems(items["ids"], features, view, view.norms(features), longest_of(features))
+        if part.lengths is None:
+            norms, longest = view.norms(features), longest_of(features)
+        else:
+            norms, longest = part.lengths.norms, part.lengths.longest * margin(features.shape[1])
+        return ViewedItems(items["ids"], features, view, norms, longest)
 
     index = FlatViewIndex.build([opened(part) for part in parts])
     entry = IndexEntry(

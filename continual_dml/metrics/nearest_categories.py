@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -67,16 +68,16 @@ def nearest_categories(
     >>> found.categories.tolist(), found.similarities.round(3).tolist()
     ([[7, 5]], [[0.8, 0.6]])
     """
-    nearest = TwoNearest.among(labels)
+    runs = CategoryRuns.of(labels)
     found = NearestCategories.nothing(len(queries))
     for part, similarities in similarity_chunks(queries, gallery):
-        found.put(part, nearest(similarities))
+        found.put(part, runs.two_nearest(similarities))
     return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TwoNearest:
-    """Finds the two nearest categories of queries whose cosines with the whole gallery are known.
+class CategoryRuns:
+    """Where the items of each category stand in a gallery.
 
     ``names`` (C,): the categories in ascending order; ``starts`` (C,): where each begins in ``order`` (N,),
     the gallery's rows by category, None where the gallery lies in that order already, which is far faster.
@@ -87,15 +88,15 @@ class TwoNearest:
     order: NDArray[np.int64] | None
 
     @classmethod
-    def among(cls, labels: NDArray[np.int64]) -> TwoNearest:
-        """Return what finds them in a gallery with ``labels`` (N,)."""
-        sorted_already = bool((labels[1:] >= labels[:-1]).all())
-        order = None if sorted_already else np.argsort(labels, kind="stable")
-        names, starts = np.unique(labels if order is None else labels[order], return_index=True)
-        return cls(names.astype(np.int64), starts, order)
+    def of(cls, labels: NDArray[np.int64]) -> CategoryRuns:
+        """Return where they stand in a gallery with ``labels`` (N,)."""
+        order = None if (labels[1:] >= labels[:-1]).all() else np.argsort(labels, kind="stable")
+        in_order = labels if order is None else labels[order]
+        starts = np.flatnonzero(np.concatenate([[True], in_order[1:] != in_order[:-1]])[: len(labels)])
+        return cls(in_order[starts].astype(np.int64), starts, order)
 
-    def __call__(self, similarities: NDArray[np.float32]) -> NearestCategories:
-        """Return the two nearest categories of each row of ``similarities`` (n, N)."""
+    def two_nearest(self, similarities: NDArray[np.float32]) -> NearestCategories:
+        """Return the two nearest categories of queries by their cosines (n, N) with all of the gallery."""
         found = NearestCategories.nothing(len(similarities))
         if not len(self.names):
             return found
@@ -122,12 +123,15 @@ def closeness_of_categories(vectors: NDArray[np.float32], labels: NDArray[np.int
     >>> found.categories.tolist(), found.values.round(3).tolist(), round(found.typical, 3)
     ([4, 9], [0.6, nan], 0.6)
     """
-    order = np.argsort(labels, kind="stable")
-    names, starts = np.unique(labels[order], return_index=True)
-    next_of_own = [_next_of_own(vectors[rows]) for rows in np.split(order, starts[1:])[: len(names)]]
+    runs = CategoryRuns.of(labels)
+    next_of_own = []
+    for start, end in pairwise([*runs.starts.tolist(), len(labels)]):
+        next_of_own.append(
+            _next_of_own(vectors[slice(start, end) if runs.order is None else runs.order[start:end]])
+        )
     values = np.array([float(np.median(one)) if len(one) else np.nan for one in next_of_own])
     everything = np.concatenate([*next_of_own, np.zeros(0)])
-    return Closeness(names, values, float(np.median(everything)) if len(everything) else float("nan"))
+    return Closeness(runs.names, values, float(np.median(everything)) if len(everything) else float("nan"))
 
 
 def _next_of_own(vectors: NDArray[np.float32]) -> NDArray[np.float64]:

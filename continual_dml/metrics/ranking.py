@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 
 import numpy as np
 import torch
@@ -14,6 +16,8 @@ SIMILARITIES_PER_CHUNK = 2**21  # 8 MiB of float32: about what a processor's cac
 FEWEST_QUERIES = (
     64  # per chunk, or the product waits for the gallery to be read; no more memory than a gallery
 )
+SHARED_FROM = 2**23
+"""Tables of so many similarities are ranked by several threads, a share of the rows each."""
 GROUP = 16
 _BITS, _COLUMN = np.uint64(32), np.uint64(2**32 - 1)
 _MAGNITUDE = np.uint32(2**31 - 1)
@@ -75,11 +79,21 @@ def _tensor(vectors: NDArray[np.float32]) -> torch.Tensor:
 def best_columns(similarities: NDArray[np.float32], k: int) -> NDArray[np.int64]:
     """Return the columns (n, k) of each row's k largest entries, largest first, ties by smaller column.
 
-    Only a few entries per row are sorted: those that reach a lower bound of the k-th largest. Everything that
-    ties with the k-th reaches it too, so no tie is broken by chance.
-
     >>> best_columns(np.array([[0.1, 0.9, 0.5, 0.9]], dtype=np.float32), 3).tolist()
     [[1, 3, 2]]
+    """
+    threads = min(torch.get_num_threads(), len(similarities))
+    if similarities.size < SHARED_FROM or threads <= 1:
+        return _best_columns(similarities, k)
+    with ThreadPoolExecutor(threads) as pool:  # numpy lets go of the interpreter while it sorts
+        shares = pool.map(_best_columns, np.array_split(similarities, threads), repeat(k))
+        return np.concatenate(list(shares))
+
+
+def _best_columns(similarities: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+    """Sort only a few entries of each row: those that reach a lower bound of the k-th largest.
+
+    Everything that ties with the k-th reaches it too, so no tie is broken by chance.
     """
     flat = np.flatnonzero(similarities >= lower_bound(similarities, k)[:, None])
     rows, columns = np.divmod(flat, similarities.shape[1])

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from continual_dml.errors import DimensionMismatch, GalleryError, SettingsError
-from continual_dml.metrics.nearest_categories import NearestCategories, TwoNearest
+from continual_dml.metrics.nearest_categories import CategoryRuns, NearestCategories
 from continual_dml.metrics.precision import map_at_r, r_precision
 from continual_dml.metrics.ranking import best_columns, similarity_chunks
 
@@ -127,12 +127,12 @@ def score_queries(
         nearest=NearestCategories.nothing(len(relevant)) if categories else None,
     )
     places = np.searchsorted(scores.rows, asked)
-    two_nearest = TwoNearest.among(gallery_labels) if categories else None
+    runs = CategoryRuns.of(gallery_labels) if categories else None
     own_rows = asked if exclude_self else None
     for part, similarities in similarity_chunks(query_vectors[asked], gallery_vectors, own_rows):
         rows, place = asked[part], places[part]
-        if scores.nearest is not None and two_nearest is not None:
-            scores.nearest.put(rows, two_nearest(similarities))
+        if scores.nearest is not None and runs is not None:
+            scores.nearest.put(rows, runs.two_nearest(similarities))
         ranked = best_columns(similarities, int(depths[part].max()))
         hits = gallery_labels[ranked] == query_labels[rows, None]  # (n, k)
         for k, found in scores.recall.items():

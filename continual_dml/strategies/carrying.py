@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from continual_dml.memory.discriminant_head import unit_rows
 from continual_dml.memory.drift import AffineMap
 from continual_dml.memory.feature_views import FeatureView
+from continual_dml.records import Lengths
 from continual_dml.settings import Settings
 from continual_dml.strategies.heads import MemberHead
 from continual_dml.strategies.state import LearnerState, MemberState
@@ -142,6 +143,13 @@ class Carrying:
     def members(self) -> list[tuple[MemberCarrying, slice]]:
         """Each member, and where its features stand in a stored feature."""
         return self._members
+
+    def with_lengths(
+        self, features: NDArray[np.floating], birth: int
+    ) -> tuple[NDArray[np.float32], Lengths | None]:
+        """Return :meth:`vectors` that are not ``exact``, and lengths where there is a view of ``birth``."""
+        view = self.view_of(birth)
+        return (self.vectors(features, birth), None) if view is None else view.with_lengths(features)
 
     def vectors(
         self, features: NDArray[np.floating], birth: int, *, exact: bool = True

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from continual_dml.memory.feature_views import FeatureView
 from continual_dml.ports import Artefacts, Draft
-from continual_dml.records import GalleryPart, VectorState, ViewPart
+from continual_dml.records import GalleryPart, Lengths, VectorState, ViewPart
 from continual_dml.strategies.carrying import Carrying
 
 
@@ -87,11 +87,8 @@ class StoredPart:
 
     def loaded(self, state: VectorState | None = None) -> GalleryPart:
         """Return the same with all of it in memory, in another state where one is given."""
-        return self.carried(self.vectors, self.state if state is None else state)
-
-    def carried(self, vectors: NDArray[np.float32], state: VectorState) -> GalleryPart:
-        """Return the same with other vectors (n, D)."""
-        return GalleryPart(self.birth_generation, state, self.ids, self.features, vectors)
+        state = self.state if state is None else state
+        return GalleryPart(self.birth_generation, state, self.ids, self.features, self.vectors)
 
     @cached_property
     def _items(self) -> dict[str, NDArray[Any]]:
@@ -127,7 +124,8 @@ def write_parts(
             draft.write_tensors(items, {"ids": part.ids, "features": part.features})
     views = _views(parts, carrying) if draft.wants_views(sum(len(part.ids) for part in parts)) else None
     if views is not None:
-        write_views(draft, views)
+        lengths = {part.birth_generation: part.lengths for part in parts if part.lengths is not None}
+        write_views(draft, views, lengths)
         return
     for part in parts:
         draft.write_tensors(vectors_file(part.birth_generation), {"vectors": part.vectors})
@@ -147,18 +145,22 @@ def _views(parts: Sequence[GalleryPart], carrying: Carrying) -> dict[int, Featur
     return views
 
 
-def write_views(draft: Draft, views: Mapping[int, FeatureView]) -> None:
+def write_views(
+    draft: Draft, views: Mapping[int, FeatureView], lengths: Mapping[int, Lengths] | None = None
+) -> None:
     """Write how vectors are computed from features, and the index that does so, instead of vectors.
 
     Args:
         draft: of the next generation; it has the items file of each part already.
         views: by birth generation, one or more.
+        lengths: by birth generation, where they are known.
     """
+    known = {} if lengths is None else lengths
     for birth, view in views.items():
         draft.write_tensors(map_file(birth), {"matrix": view.matrix, "offset": view.offset})
-    draft.write_view_index([view_part(birth) for birth in views])
+    draft.write_view_index([view_part(birth, known.get(birth)) for birth in views])
 
 
-def view_part(birth: int) -> ViewPart:
+def view_part(birth: int, lengths: Lengths | None = None) -> ViewPart:
     """Return what an index has to know of the items born in generation ``birth``."""
-    return ViewPart(items_file(birth), map_file(birth))
+    return ViewPart(items_file(birth), map_file(birth), lengths)

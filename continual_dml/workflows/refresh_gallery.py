@@ -81,12 +81,14 @@ def projected(
     part: StoredPart, rows: NDArray[np.int64], model: LiveModel, *, exact: bool = True
 ) -> GalleryPart:
     """Return the items in ``rows`` (n,) of a part with their features carried forward to now."""
-    if len(rows) == len(part.ids):  # nothing to pick: no copy of everything
-        vectors = model.carrying.vectors(part.features, part.birth_generation, exact=exact)
-        return part.carried(vectors, model.state_of(part.state))
-    features, birth = part.features[rows], part.birth_generation
-    vectors = model.carrying.vectors(features, birth, exact=exact)
-    return GalleryPart(birth, model.state_of(part.state), part.ids[rows], features, vectors)
+    whole = len(rows) == len(part.ids)  # nothing to pick: no copy of everything
+    ids, features = (part.ids, part.features) if whole else (part.ids[rows], part.features[rows])
+    birth, state, lengths = part.birth_generation, model.state_of(part.state), None
+    if exact:
+        vectors = model.carrying.vectors(features, birth)
+    else:
+        vectors, lengths = model.carrying.with_lengths(features, birth)
+    return GalleryPart(birth, state, ids, features, vectors, lengths)
 
 
 def _ids_of(parts: Sequence[StoredPart]) -> NDArray[np.int64]:

@@ -67,10 +67,10 @@ def longest_of(features: NDArray[np.float16]) -> float:
     for start in range(0, len(features), _ROWS):
         wide = features[start : start + _ROWS].astype(np.float32)
         most = max(most, float(np.einsum("nf,nf->n", wide, wide).max(initial=0.0)))
-    return float(np.sqrt(most)) * _margin(features.shape[1])
+    return float(np.sqrt(most)) * margin(features.shape[1])
 
 
-def _margin(width: int) -> float:
+def margin(width: int) -> float:
     """Return by how much the length of ``width`` numbers in float32 may be too small, as a factor."""
     return 1 + (width + 16) * 2.0**-23
 
@@ -110,8 +110,8 @@ def check_values(parts: Sequence[ViewedItems]) -> None:
     Raises:
         GalleryError: any of that is not so.
     """
-    ids = np.concatenate([part.ids for part in parts])
-    if len(np.unique(ids)) != len(ids):
+    ids = np.sort(np.concatenate([part.ids for part in parts]))
+    if (ids[1:] == ids[:-1]).any():
         raise GalleryError("an id stands twice in the index: this is a defect of cdml, please report it")
     for part in parts:
         finite = np.isfinite(part.view.matrix).all() and np.isfinite(part.view.offset).all()
@@ -140,6 +140,6 @@ def check_norms(parts: Sequence[ViewedItems]) -> None:
         expected = part.view.norms(features).astype(np.float64)
         allowed = NORM_TOLERANCE / 2 * expected + part.doubt / 4
         wrong = ~(np.abs(part.norms[chosen] - expected) <= allowed)
-        if wrong.any() or not longest_of(features) <= part.longest * _margin(features.shape[1]):
+        if wrong.any() or not longest_of(features) <= part.longest * margin(features.shape[1]):
             item = int(part.ids[chosen[np.argmax(wrong)]])
             raise GalleryError(f"the norms are not those of the features, as of item {item}")

@@ -22,6 +22,22 @@ def test_it_gives_the_vectors_of_the_drift_map_and_the_head() -> None:
     np.testing.assert_allclose(view.norms(features), lengths, rtol=1e-6)
 
 
+def test_one_pass_sees_vectors_their_lengths_and_the_longest_feature() -> None:
+    random = np.random.default_rng(1)
+    view = FeatureView(random.normal(size=(5, 20)), random.normal(size=5))
+    features = random.normal(size=(5000, 20)).astype(np.float16)
+    vectors, lengths = view.with_lengths(features)
+    np.testing.assert_allclose(vectors, view(features), rtol=0, atol=1e-7)
+    np.testing.assert_array_equal(lengths.norms, view.norms(features))
+    longest = np.linalg.norm(features.astype(np.float64), axis=1).max()
+    assert lengths.longest == pytest.approx(longest, rel=1e-12)
+
+
+def test_what_is_mapped_to_zero_stays_zero_in_one_pass() -> None:
+    vectors, lengths = FeatureView(np.zeros((2, 3)), np.zeros(2)).with_lengths(np.ones((1, 3)))
+    assert (vectors.tolist(), lengths.norms.tolist()) == ([[0.0, 0.0]], [0.0])
+
+
 @settings(max_examples=30, deadline=None)
 @given(
     width=st.integers(1, 70),

@@ -38,6 +38,14 @@ def test_negative_entries_both_zeros_and_infinities_are_in_order():
     assert best_columns(similarities, 8).tolist() == [[5, 1, 7, 0, 3, 6, 4, 2]]
 
 
+@pytest.mark.parametrize("rows", [1, 2, 5])
+def test_rows_that_several_threads_share_are_ranked_alike(rows, monkeypatch):
+    similarities = random_table(3, rows, 90, 10)
+    monkeypatch.setattr(ranking, "SHARED_FROM", 1)
+    monkeypatch.setattr("torch.get_num_threads", lambda: 3)
+    assert best_columns(similarities, 4).tolist() == slow_best_columns(similarities, 4)
+
+
 @settings(deadline=None, max_examples=60)
 @given(seed=st.integers(0, 10_000), columns=st.integers(1, 300), k=st.integers(1, 20))
 def test_at_least_k_entries_of_a_row_reach_the_lower_bound(seed, columns, k):

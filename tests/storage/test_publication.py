@@ -89,19 +89,19 @@ def test_the_self_test_reads_what_was_written_or_copied_and_not_what_is_the_pare
     workspace, publish, tmp_path, monkeypatch, linked
 ):
     read: list[str] = []
-    read_bytes = PublishedArtefacts.read_bytes
+    opened = PublishedArtefacts._opened
 
     def noted(self, name):
         if ".staging" in str(self.path(name)):
             read.append(name)
-        return read_bytes(self, name)
+        return opened(self, name)
 
     def refuse(*arguments, **options):
         raise OSError(errno.EXDEV, "another device")
 
     with WorkspaceStore(workspace) as store:
         publish(store, "first", tmp_path)
-        monkeypatch.setattr(PublishedArtefacts, "read_bytes", noted)
+        monkeypatch.setattr(PublishedArtefacts, "_opened", noted)
         if not linked:
             monkeypatch.setattr(os, "link", refuse)
         publish(store, "second", tmp_path)
