@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
@@ -95,6 +96,11 @@ class CategoryRuns:
         starts = np.flatnonzero(np.concatenate([[True], in_order[1:] != in_order[:-1]])[: len(labels)])
         return cls(in_order[starts].astype(np.int64), starts, order)
 
+    def rows(self) -> Iterator[slice | NDArray[np.int64]]:
+        """Yield which rows of the gallery are of each category."""
+        for start, end in pairwise([*self.starts.tolist(), None]):
+            yield slice(start, end) if self.order is None else self.order[start:end]
+
     def two_nearest(self, similarities: NDArray[np.float32]) -> NearestCategories:
         """Return the two nearest categories of queries by their cosines (n, N) with all of the gallery."""
         found = NearestCategories.nothing(len(similarities))
@@ -124,11 +130,7 @@ def closeness_of_categories(vectors: NDArray[np.float32], labels: NDArray[np.int
     ([4, 9], [0.6, nan], 0.6)
     """
     runs = CategoryRuns.of(labels)
-    next_of_own = []
-    for start, end in pairwise([*runs.starts.tolist(), len(labels)]):
-        next_of_own.append(
-            _next_of_own(vectors[slice(start, end) if runs.order is None else runs.order[start:end]])
-        )
+    next_of_own = [_next_of_own(vectors[rows]) for rows in runs.rows()]
     values = np.array([float(np.median(one)) if len(one) else np.nan for one in next_of_own])
     everything = np.concatenate([*next_of_own, np.zeros(0)])
     return Closeness(runs.names, values, float(np.median(everything)) if len(everything) else float("nan"))
