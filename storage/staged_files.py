@@ -100,7 +100,9 @@ class StagedFiles:
             WorkspaceError: the index was written before, or the disk refuses.
         """
         self._require_open()
-        files, self._sample = view_files.viewed(parts, self._staging, self._files)
+        same = self._linked & {name for part in parts if part.lengths is None for name in _files_of(part)}
+        known = view_files.measured_before(self._parent_artefacts(), same) if same else {}
+        files, self._sample = view_files.viewed(parts, self._staging, self._files, known)
         self._take(files.written, files.inherited)
         self._index = files.entry
 
@@ -158,3 +160,7 @@ class StagedFiles:
             directory = self._workspace.generation_dir(base.generation_id)
             self._parent = PublishedArtefacts.open(directory, base, self._database)
         return self._parent
+
+
+def _files_of(part: ViewPart) -> tuple[str, str]:
+    return part.items_file, part.map_file

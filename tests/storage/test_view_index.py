@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -319,13 +320,31 @@ def publish_as_it_is(draft):
     return draft.publish_deletion(Deletion((), counts, purged=False), {})
 
 
-def test_norms_of_other_features_do_not_go_live(draft, monkeypatch):
-    norms = FeatureView.norms
-    monkeypatch.setattr(FeatureView, "norms", lambda self, features: norms(self, features[::-1]))
-    draft.write_view_index(PARTS)
-    monkeypatch.undo()
+def seen_lengths(birth, order=slice(None)):
+    ids = {1: BIRDS, 2: CARS, 3: MAPS}[birth]
+    return view_of(birth, 3).with_lengths(features_of(ids)[order])[1]
+
+
+def test_norms_of_other_features_do_not_go_live(draft):
+    backwards = slice(None, None, -1)
+    parts = [replace(part, lengths=seen_lengths(birth, backwards)) for birth, part in enumerate(PARTS, 1)]
+    draft.write_view_index(parts)
     with pytest.raises(CorruptIndex, match="does not belong"):
         publish_as_it_is(draft)
+
+
+@pytest.mark.parametrize("given", [True, False], ids=["seen on the way", "kept by the generation before"])
+def test_norms_that_are_known_are_not_computed_again(three, draft, monkeypatch, given):
+    def compute(self, features):
+        raise AssertionError("computed again")
+
+    parts = [replace(part, lengths=seen_lengths(birth)) for birth, part in enumerate(PARTS, 1)]
+    monkeypatch.setattr(FeatureView, "norms", compute)
+    draft.write_view_index(parts if given else PARTS)
+    monkeypatch.undo()
+    publish_as_it_is(draft)
+    check_answers(three, {1: BIRDS, 2: CARS, 3: MAPS})
+    check_whole(three)
 
 
 def test_a_gallery_that_is_not_whole_does_not_go_live(draft):
