@@ -3,15 +3,19 @@
 Run ``python -m benchmarks.long_stream --record``, then ``--render``. Fifty tasks of six written characters,
 twenty pictures each, are ingested one after the other by ``cdml ingest-task``, each in a process of its own
 whose processor time and peak memory the system tells, and each task's folder is deleted once it is learned.
+A machine is not as fast in one minute as in another, so what came before the fifth task and before the last
+one is kept aside, and both tasks are learned again and again in turn.
 """
 
 from __future__ import annotations
 
 import argparse
+import random
 import shutil
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -19,13 +23,14 @@ from typing import Any
 import numpy as np
 
 from benchmarks.documents import append_result, read_results, replace_tables
-from benchmarks.processes import cdml
+from benchmarks.processes import Ran, cdml
 from cli.machine import environment
 from streams.glyphs import GLYPH_TASKS, render_task
 
 RESULTS = Path("benchmarks/results/long_stream.jsonl")
 DOCUMENT, TABLES = Path("docs/benchmarks.md"), "long stream"
 CATEGORIES, PICTURES, SIDE = 6, 20, 36
+FIFTH = 5
 SHOWN = (1, 2, 5, 10, 20, 30, 40, 50)
 UNJUDGED = ("--min-recall", "0", "--max-forgetting", "1")
 """So few pictures teach little: no task is to be refused for it."""
@@ -68,27 +73,73 @@ def sizes(workspace: Path) -> dict[str, int]:
     return found
 
 
-def run(tasks: int, steps: int | None, seed: int) -> list[dict[str, Any]]:
-    """Ingest ``tasks`` tasks; return one row for each."""
-    rows = []
+@dataclass(frozen=True)
+class Stream:
+    """A stream in a folder of its own, and how its tasks are learned."""
+
+    home: Path
+    steps: int | None
+    seed: int
+
+    def learn(self, folder: Path, workspace: Path) -> Ran:
+        """Ingest a task into a workspace."""
+        steps = () if self.steps is None else ("--steps", str(self.steps))
+        options = ("-w", str(workspace), "--seed", str(self.seed), *steps, *UNJUDGED)
+        return cdml("ingest-task", str(folder), *options)
+
+    def keep(self, folder: Path, workspace: Path) -> None:
+        """Keep a task, and the workspace as it is before it, for later."""
+        shutil.copytree(folder, self.home / "kept" / folder.name / "task")
+        shutil.copytree(workspace, self.home / "kept" / folder.name / "workspace")
+
+    def in_turn(self, rounds: int) -> list[list[dict[str, float]]]:
+        """Learn the two tasks that were kept, early and late, in turn; return what each took, by round."""
+        names = sorted(path.name for path in (self.home / "kept").iterdir())
+        found = []
+        for number in range(rounds):
+            pair = {}
+            for name in names if number % 2 == 0 else names[::-1]:
+                kept, again = self.home / "kept" / name, self.home / "again"
+                shutil.copytree(kept / "workspace", again)
+                pair[name] = used(self.learn(kept / "task", again))
+                shutil.rmtree(again)
+            found.append([pair[name] for name in names])
+            print(f"in turn: {found[-1]}", flush=True)
+        return found
+
+
+def used(done: Ran) -> dict[str, float]:
+    """Return what a command took."""
+    return {
+        "seconds": round(done.clock, 3),
+        "processor_seconds": round(done.processor, 3),
+        "peak_mb": round(done.peak, 1),
+    }
+
+
+def run(tasks: int, steps: int | None, seed: int, rounds: int) -> dict[str, Any]:
+    """Ingest ``tasks`` tasks; return one row for each, and two tasks learned in turn ``rounds`` times."""
+    rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="cdml-long-") as scratch:
-        home = Path(scratch)
-        folders = draw(home, tasks, seed)
-        where = ("-w", str(home / "workspace"))
-        cdml("init", *where, "--backbone", "conv4", "--weights", "none", "--image-side", "32", "--no-flip")
-        for folder in folders:
-            options = ("--seed", str(seed), *(() if steps is None else ("--steps", str(steps))))
-            done = cdml("ingest-task", str(folder), *where, *options, *UNJUDGED)
+        stream = Stream(Path(scratch), steps, seed)
+        folders, workspace = draw(stream.home, tasks, seed), stream.home / "workspace"
+        network = ("--backbone", "conv4", "--weights", "none", "--image-side", "32", "--no-flip")
+        cdml("init", "-w", str(workspace), *network)
+        for number, folder in enumerate(folders, 1):
+            if rounds and number in (FIFTH, tasks):
+                stream.keep(folder, workspace)
+            done = stream.learn(folder, workspace)
             shutil.rmtree(folder)
-            used = {
-                "seconds": round(done.clock, 3),
-                "processor_seconds": round(done.processor, 3),
-                "peak_mb": round(done.peak, 1),
-            }
-            stages = done.document["seconds"]
-            rows.append({**used, "stages": stages, "bytes": sizes(home / "workspace")})
-            print(f"{folder.name}: {used} {stages}", flush=True)
-    return rows
+            rows.append({**used(done), "stages": done.document["seconds"], "bytes": sizes(workspace)})
+            print(f"{folder.name}: {used(done)} {done.document['seconds']}", flush=True)
+        return {"rows": rows, "in_turn": stream.in_turn(rounds) if rounds else []}
+
+
+def interval(ratios: Sequence[float]) -> tuple[float, float, float]:
+    """Return the median and a 95 % interval of it, by drawing rounds again."""
+    drawn = random.Random(0)
+    medians = sorted(median(drawn.choices(ratios, k=len(ratios))) for _ in range(2000))
+    return float(median(ratios)), float(medians[50]), float(medians[-51])
 
 
 def ratio(rows: Sequence[Mapping[str, Any]], what: str) -> float:
@@ -119,10 +170,33 @@ def rendered(results: Sequence[Mapping[str, Any]]) -> str:
         figures += [_megabytes(rows, names) for names in _DISK]
         lines.append(f"| {task} | " + " | ".join(figures) + " |")
     lines += ["", "Tasks 46 to 50 over tasks 3 to 7, medians, by seed:", ""]
-    names = (("processor time", "processor_seconds"), ("time", "seconds"), ("peak memory", "peak_mb"))
-    for name, what in names:
+    for name, what in _COMPARED:
         lines.append(f"- {name}: " + ", ".join(f"{ratio(one['rows'], what):.3f}" for one in runs))
+    for one in runs:
+        if one.get("in_turn"):
+            lines += ["", *_in_turn(one)]
     return "\n".join(lines)
+
+
+def _in_turn(result: Mapping[str, Any]) -> list[str]:
+    rounds = result["in_turn"]
+    lines = [
+        f"Task {result['tasks']} over task {FIFTH}, seed {result['seed']}, learned in turn {len(rounds)} "
+        "times, median of the rounds and its 95 % interval; then the medians of both:",
+        "",
+    ]
+    for name, what in _COMPARED:
+        middle, low, high = interval([late[what] / early[what] for early, late in rounds])
+        early, late = (median(one[place][what] for one in rounds) for place in (0, 1))
+        lines.append(f"- {name}: **{middle:.3f}** ({low:.3f} to {high:.3f}); {early:.1f} and {late:.1f}")
+    return lines
+
+
+_COMPARED = (
+    ("processor time, s", "processor_seconds"),
+    ("time, s", "seconds"),
+    ("peak memory, MB", "peak_mb"),
+)
 
 
 _TIMES = ("seconds", "processor_seconds", "peak_mb")
@@ -139,6 +213,9 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--tasks", type=int, default=50)
     parser.add_argument("--steps", type=int, help="of a task; as many as cdml takes by itself else")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument(
+        "--rounds", type=int, default=15, help="of the fifth and the last task in turn; 0: none"
+    )
     parser.add_argument("--record", action="store_true", help=f"add the results to {RESULTS}")
     parser.add_argument("--render", action="store_true", help=f"put the last results into {DOCUMENT}")
     options = parser.parse_args(arguments)
@@ -146,9 +223,9 @@ def main(arguments: Sequence[str]) -> None:
         replace_tables(DOCUMENT, TABLES, rendered(read_results(RESULTS)))
         return
     for seed in options.seeds:
-        rows = run(options.tasks, options.steps, seed)
-        line = {"seed": seed, "tasks": options.tasks, "steps": options.steps, "rows": rows}
-        print({name: ratio(rows, name) for name in ("processor_seconds", "seconds", "peak_mb")})
+        found = run(options.tasks, options.steps, seed, options.rounds)
+        line = {"seed": seed, "tasks": options.tasks, "steps": options.steps, **found}
+        print({name: ratio(found["rows"], name) for _, name in _COMPARED})
         if options.record:
             append_result(RESULTS, {"environment": environment(), **line})
 
