@@ -149,6 +149,12 @@ def ratio(rows: Sequence[Mapping[str, Any]], what: str) -> float:
     return round(float(median(late) / median(early)), 3)
 
 
+def longer(rows: Sequence[Mapping[str, Any]], stage: str) -> float:
+    """Return by how many seconds a stage of the last tasks is longer than of those around the fifth."""
+    seconds = [row["stages"][stage] for row in rows]
+    return float(median(seconds[-1 - 2 * AROUND :]) - median(seconds[4 - AROUND : 5 + AROUND]))
+
+
 def rendered(results: Sequence[Mapping[str, Any]]) -> str:
     """Return the table of the last result of each seed."""
     last = {result["seed"]: result for result in results}
@@ -172,6 +178,9 @@ def rendered(results: Sequence[Mapping[str, Any]]) -> str:
     lines += ["", "Tasks 46 to 50 over tasks 3 to 7, medians, by seed:", ""]
     for name, what in _COMPARED:
         lines.append(f"- {name}: " + ", ".join(f"{ratio(one['rows'], what):.3f}" for one in runs))
+    lines += ["", "Seconds that a stage takes longer there, likewise:", ""]
+    for stage in _STAGES:
+        lines.append(f"- {stage}: " + ", ".join(f"{longer(one['rows'], stage):.2f}" for one in runs))
     for one in runs:
         if one.get("in_turn"):
             lines += ["", *_in_turn(one)]
@@ -192,6 +201,7 @@ def _in_turn(result: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+_STAGES = ("embed queries", "evaluate", "refresh", "write", "learn")
 _COMPARED = (
     ("processor time, s", "processor_seconds"),
     ("time, s", "seconds"),
