@@ -64,12 +64,17 @@ class StreamRuns:
 
 def render(results: Sequence[dict[str, Any]]) -> str:
     """Return for each stream its table, and what it says of the default."""
-    environment = results[-1]["environment"]
-    parts = [f"Machine and versions: {', '.join(f'{name} {value}' for name, value in environment.items())}."]
+    parts = []
     for stream in dict.fromkeys(one["stream"] for one in results):
         runs = StreamRuns.of(stream, results)
         kinds = [kind for kind in (DEFAULT, ON_VIEWS) if kind in runs.recall]
-        parts += [_table(runs), "\n".join(line for kind in kinds for line in findings(runs, kind))]
+        environment = [one["environment"] for one in results if one["stream"] == stream][-1]
+        machine = ", ".join(f"{name} {value}" for name, value in environment.items())
+        parts += [
+            _table(runs),
+            "\n".join(line for kind in kinds for line in findings(runs, kind)),
+            f"Machine and versions: {machine}.",
+        ]
     return "\n\n".join(parts)
 
 
