@@ -8,6 +8,7 @@ import typer
 
 from cli import options
 from cli.shell import REFUSED, Shell, entered, print_error_line
+from continual_dml.records import VectorState
 
 if TYPE_CHECKING:
     from continual_dml.workflows.refresh_items import RefreshResult
@@ -69,6 +70,8 @@ def _told(result: RefreshResult) -> str:
     states = ", ".join(f"{count} {state}" for state, count in result.after.items() if count)
     number = result.generation.generation_id
     if not result.published:
-        return f"nothing to do: no image could be embedded anew; generation {number} stays live ({states})"
+        waiting = any(count for state, count in result.after.items() if state != VectorState.FRESH.value)
+        why = "no image could be embedded anew" if waiting else "every item is as the live model embeds it"
+        return f"nothing to do: {why}; generation {number} stays live ({states})"
     live = "" if result.promoted else ", not live"
     return f"generation {number}{live}: {result.reembedded} images embedded anew; the gallery is now {states}"
