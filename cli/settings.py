@@ -11,8 +11,7 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from continual_dml.errors import SettingsError, UnknownChoice
-from continual_dml.records import NO_LIMIT, RefreshBudget
-from continual_dml.settings import DEVICES, REFRESH_MODES, Settings
+from continual_dml.settings import DEVICES, NO_LIMIT, REFRESH_MODES, RefreshBudget, Settings
 from continual_dml.settings.changes import parse_change, with_change
 
 _LENGTHS = ("steps", "epochs")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from continual_dml.records import NO_LIMIT, RefreshBudget
+from continual_dml.settings import NO_LIMIT, RefreshBudget, Settings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from continual_dml.ports import ImageReader, ProgressListener, Store, VectorIndex
     from continual_dml.records import CatalogItem
-    from continual_dml.settings import Settings
     from continual_dml.strategies.acceptance import Verdict
     from continual_dml.workflows.estimate_ingest import IngestEstimate
     from continual_dml.workflows.ingest_task import IngestResult

@@ -1,5 +1,6 @@
 """Frozen, validated settings. Units stand in the names; defaults are the recipe of docs/methods.md."""
 
+from continual_dml.settings.budget import NO_LIMIT, RefreshBudget
 from continual_dml.settings.cohort import COHORT_PENALTIES, COHORT_RELATIONS, CohortSettings
 from continual_dml.settings.gate import GateSettings
 from continual_dml.settings.measuring import EvaluationSettings, StreamSettings
@@ -36,6 +37,7 @@ __all__ = [
     "HEADS",
     "LOSSES",
     "METHODS",
+    "NO_LIMIT",
     "PRECISIONS",
     "PRETRAINED_RATE",
     "REFRESH_AGAIN",
@@ -49,6 +51,7 @@ __all__ = [
     "GateSettings",
     "ModelSettings",
     "ObjectiveWeights",
+    "RefreshBudget",
     "SelfDistillationSettings",
     "Settings",
     "StreamSettings",

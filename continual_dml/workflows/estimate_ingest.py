@@ -16,8 +16,8 @@ from continual_dml.embedding.precision import Compute, choose_compute
 from continual_dml.memory.discriminant_head import unit_rows
 from continual_dml.memory.drift_doubt import MOST_DIRECTIONS
 from continual_dml.ports import ProgressListener, SilentListener
-from continual_dml.records import NO_LIMIT, LabelledImages, RefreshBudget
-from continual_dml.settings import Settings
+from continual_dml.records import LabelledImages
+from continual_dml.settings import NO_LIMIT, RefreshBudget, Settings
 from continual_dml.strategies.hooks import StepHooks
 from continual_dml.strategies.job import TrainingJob
 from continual_dml.strategies.members import Member, Teachers

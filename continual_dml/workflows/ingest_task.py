@@ -18,18 +18,16 @@ from continual_dml.embedding.precision import choose_compute
 from continual_dml.pixels import SelectedRows
 from continual_dml.ports import Draft, ImageReader, ProgressListener, Store
 from continual_dml.records import (
-    NO_LIMIT,
     GalleryPart,
     Generation,
     LabelledImages,
     NewItem,
     Publication,
-    RefreshBudget,
     TaskSummary,
     VectorState,
 )
 from continual_dml.reports import Measured, build_report
-from continual_dml.settings import Settings
+from continual_dml.settings import NO_LIMIT, RefreshBudget, Settings
 from continual_dml.strategies.carrying import Carrying
 from continual_dml.strategies.heads import Head
 from continual_dml.strategies.learner import LearnedTask, Learner

@@ -10,15 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from continual_dml.ports import Artefacts, Draft
-from continual_dml.records import (
-    GalleryLabels,
-    GalleryPart,
-    PartCount,
-    RefreshBudget,
-    TaskSummary,
-)
+from continual_dml.records import GalleryLabels, GalleryPart, PartCount, TaskSummary
 from continual_dml.reports import Measured
-from continual_dml.settings import Settings
+from continual_dml.settings import RefreshBudget, Settings
 from continual_dml.strategies.carrying import Carrying
 from continual_dml.strategies.state import LearnerState
 from continual_dml.strategies.unknown_tests import UnknownTest

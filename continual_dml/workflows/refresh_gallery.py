@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from continual_dml.errors import GalleryError
 from continual_dml.ports import ImageReader, ProgressListener, Store
-from continual_dml.records import NO_LIMIT, CatalogItem, GalleryPart, RefreshBudget, VectorState
+from continual_dml.records import CatalogItem, GalleryPart, VectorState
+from continual_dml.settings import NO_LIMIT, RefreshBudget
 from continual_dml.workflows.embed_files import embed_files
 from continual_dml.workflows.gallery_files import StoredPart
 from continual_dml.workflows.live_model import LiveModel

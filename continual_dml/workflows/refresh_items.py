@@ -10,15 +10,9 @@ import numpy as np
 
 from continual_dml.errors import CatalogError
 from continual_dml.ports import Artefacts, Draft
-from continual_dml.records import (
-    GalleryPart,
-    GalleryRefresh,
-    Generation,
-    RefreshBudget,
-    VectorState,
-)
+from continual_dml.records import GalleryPart, GalleryRefresh, Generation, VectorState
 from continual_dml.reports import build_report, without_last_row
-from continual_dml.settings import Settings
+from continual_dml.settings import RefreshBudget, Settings
 from continual_dml.workflows.drafting import drafting
 from continual_dml.workflows.live_model import LiveModel, settings_of, unmoved_model
 from continual_dml.workflows.next_generation import NextGeneration

@@ -13,8 +13,8 @@ from continual_dml.embedding.extract import extract
 from continual_dml.embedding.precision import choose_compute
 from continual_dml.errors import CatalogError, SettingsError, WorkspaceError
 from continual_dml.ports import SilentListener
-from continual_dml.records import ADDED, NO_LIMIT
-from continual_dml.settings import METHODS
+from continual_dml.records import ADDED
+from continual_dml.settings import METHODS, NO_LIMIT
 from continual_dml.strategies.state import LearnerState
 from continual_dml.workflows.add_items import AddResult, add_items
 from continual_dml.workflows.delete_items import delete_items

@@ -9,7 +9,8 @@ import pytest
 
 from continual_dml.errors import CatalogError, GalleryError
 from continual_dml.ports import SilentListener
-from continual_dml.records import NO_LIMIT, RefreshBudget, VectorState
+from continual_dml.records import VectorState
+from continual_dml.settings import NO_LIMIT, RefreshBudget
 from continual_dml.workflows.delete_items import delete_items
 from continual_dml.workflows.ingest_task import IngestResult
 from continual_dml.workflows.kept_queries import born_queries, seen_queries
