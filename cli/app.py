@@ -94,7 +94,7 @@ app.command("benchmark")(benchmark)
 
 RARELY = 20_000, 20, 50
 """Libraries make hundreds of thousands of objects that stay: looking through them again and again for garbage
-takes half a second of every command that imports torch."""
+would take a good part of every command that imports torch."""
 
 
 def main() -> None:
