@@ -130,8 +130,9 @@ def run(tasks: int, steps: int | None, seed: int, rounds: int) -> dict[str, Any]
                 stream.keep(folder, workspace)
             done = stream.learn(folder, workspace)
             shutil.rmtree(folder)
-            rows.append({**used(done), "stages": done.document["seconds"], "bytes": sizes(workspace)})
-            print(f"{folder.name}: {used(done)} {done.document['seconds']}", flush=True)
+            took, stages = used(done), done.document["seconds"]
+            rows.append({**took, "stages": stages, "bytes": sizes(workspace)})
+            print(f"{folder.name}: {took} {stages}", flush=True)
         return {"rows": rows, "in_turn": stream.in_turn(rounds) if rounds else []}
 
 
@@ -144,15 +145,19 @@ def interval(ratios: Sequence[float]) -> tuple[float, float, float]:
 
 def ratio(rows: Sequence[Mapping[str, Any]], what: str) -> float:
     """Return the median of the last tasks over that of those around the fifth."""
-    early = [row[what] for row in rows[4 - AROUND : 5 + AROUND]]
-    late = [row[what] for row in rows[-1 - 2 * AROUND :]]
-    return round(float(median(late) / median(early)), 3)
+    early, late = _medians([row[what] for row in rows])
+    return round(late / early, 3)
 
 
 def longer(rows: Sequence[Mapping[str, Any]], stage: str) -> float:
     """Return by how many seconds a stage of the last tasks is longer than of those around the fifth."""
-    seconds = [row["stages"][stage] for row in rows]
-    return float(median(seconds[-1 - 2 * AROUND :]) - median(seconds[4 - AROUND : 5 + AROUND]))
+    early, late = _medians([row["stages"][stage] for row in rows])
+    return late - early
+
+
+def _medians(values: Sequence[float]) -> tuple[float, float]:
+    around = values[FIFTH - 1 - AROUND : FIFTH + AROUND]
+    return float(median(around)), float(median(values[-1 - 2 * AROUND :]))
 
 
 def rendered(results: Sequence[Mapping[str, Any]]) -> str:

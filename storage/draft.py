@@ -81,7 +81,7 @@ class PublishingDraft(StagedFiles):
         new = [item.item_id for item in publication.items if item.role is Role.GALLERY]
         return self._go_live(
             self.task_id,
-            np.concatenate([self._parent_gallery(), np.array(new, dtype=np.int64)]),
+            self._parent_gallery_and(new),
             rows.of_publication(self.generation_id, self.task_id, publication),
             publication.parts,
             publication.measurements,
@@ -98,7 +98,7 @@ class PublishingDraft(StagedFiles):
         new = [item.item_id for item in addition.items]
         return self._go_live(
             base.task_id,
-            np.concatenate([self._parent_gallery(), np.array(new, dtype=np.int64)]),
+            self._parent_gallery_and(new),
             rows.of_publication(self.generation_id, self.task_id, addition),
             addition.parts,
             (),
@@ -223,6 +223,9 @@ class PublishingDraft(StagedFiles):
     def _parent_gallery(self) -> NDArray[np.int64]:
         base = self._reservation.base
         return np.empty(0, dtype=np.int64) if base is None else self._gallery_of(base.generation_id)
+
+    def _parent_gallery_and(self, new: Sequence[int]) -> NDArray[np.int64]:
+        return np.concatenate([self._parent_gallery(), np.array(new, dtype=np.int64)])
 
     def _make_durable(self, manifest: bytes) -> None:
         """Manifest last; then flush the names inside; then the final name; then flush that one."""

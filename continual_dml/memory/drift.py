@@ -45,10 +45,7 @@ class AffineMap:
 
     def as_stored(self) -> AffineMap:
         """Return the map with the precision that it is kept with: what is read back is what was used."""
-        return AffineMap(
-            self.matrix.astype(np.float32).astype(np.float64),
-            self.offset.astype(np.float32).astype(np.float64),
-        )
+        return AffineMap(self.matrix.astype(np.float32), self.offset.astype(np.float32))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

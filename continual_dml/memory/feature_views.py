@@ -46,19 +46,17 @@ class FeatureView:
     def nearly(self, features: NDArray[np.floating]) -> NDArray[np.float32]:
         """Return the same (n, D) faster, where what stands beside a feature may change the last bit."""
         vectors = np.empty((len(features), len(self.offset)), dtype=np.float32)
-        for rows, wide in _widened(features):
-            vectors[rows] = unit_rows(wide @ self.matrix.T + self.offset)
+        for rows, _, lengthy in self._products(features):
+            vectors[rows] = unit_rows(lengthy)
         return vectors
 
     def with_lengths(self, features: NDArray[np.floating]) -> tuple[NDArray[np.float32], Lengths]:
         """Return what :meth:`nearly` and :meth:`norms` do of features (n, F) in one pass, and the longest."""
         vectors = np.empty((len(features), len(self.offset)), dtype=np.float32)
         norms, longest = np.empty(len(features), dtype=np.float32), 0.0
-        for rows, wide in _widened(features):
-            lengthy = wide @ self.matrix.T + self.offset
+        for rows, wide, lengthy in self._products(features):
             own = np.linalg.norm(lengthy, axis=1)
-            lengthy /= np.maximum(own, SMALLEST_NORM)[:, None]
-            vectors[rows], norms[rows] = lengthy, own
+            vectors[rows], norms[rows] = lengthy / np.maximum(own, SMALLEST_NORM)[:, None], own
             longest = max(longest, float(np.einsum("nf,nf->n", wide, wide).max(initial=0.0)))
         return vectors, Lengths(norms, longest**0.5)
 
@@ -69,9 +67,14 @@ class FeatureView:
         """
         norms = np.empty(len(features), dtype=np.float32)
         with np.errstate(invalid="ignore", over="ignore"):
-            for rows, wide in _widened(features):
-                norms[rows] = np.linalg.norm(wide @ self.matrix.T + self.offset, axis=1)
+            for rows, _, lengthy in self._products(features):
+                norms[rows] = np.linalg.norm(lengthy, axis=1)
         return norms
+
+    def _products(self, features: NDArray[np.floating]) -> Iterator[tuple[slice, Floats, Floats]]:
+        """Yield a bounded number of rows at a time, their features and ``matrix @ feature + offset``."""
+        for rows, wide in _widened(features):
+            yield rows, wide, wide @ self.matrix.T + self.offset
 
     def _few(self, wide: Floats) -> NDArray[np.float32]:
         """Return the vectors (n, D) of features (n, F), each number summed in the same order."""
