@@ -21,6 +21,7 @@ from continual_dml.errors import StreamError
 from continual_dml.records import Experience, LabelledImages
 from streams.colour_modes import to_rgb
 from streams.image_decoding import square_pixels
+from streams.tensor_pixels import eight_bit
 
 import_torchvision()  # Avalanche imports torchvision, which may need the guard
 with warnings.catch_warnings():
@@ -40,9 +41,6 @@ with warnings.catch_warnings():
 
 STORED = "stored"
 """Name of the transform group that gives the stored squares (3, S, S) uint8 instead of network inputs."""
-
-# Resampling may overshoot 0..1 by a little; a normalised image is outside by far.
-_OVERSHOOT = 0.005
 
 
 def as_avalanche_benchmark(experiences: Sequence[Experience], image_side_pixels: int) -> CLScenario:
@@ -189,26 +187,5 @@ def _rgb(image: object, where: str) -> Image.Image:
     if isinstance(image, Image.Image):
         return to_rgb(image)
     if isinstance(image, torch.Tensor):
-        return Image.fromarray(_eight_bit(image, where))
+        return Image.fromarray(eight_bit(image, where))
     raise StreamError(f"{where} is a {type(image).__name__}; let the benchmark give PIL images or tensors")
-
-
-def _eight_bit(image: torch.Tensor, where: str) -> NDArray[np.uint8]:
-    """Return (H, W, 3) uint8 of a tensor (C, H, W) or (H, W)."""
-    planes = image[None] if image.ndim == 2 else image
-    if planes.ndim != 3 or planes.shape[0] not in (1, 3) or planes.numel() == 0:
-        raise StreamError(
-            f"{where} has shape {tuple(image.shape)}; an image is (C, H, W) with 1 or 3 channels, so leave "
-            "out transforms that flatten"
-        )
-    if planes.is_floating_point():
-        low, high = float(planes.min()), float(planes.max())
-        if not (low >= -_OVERSHOOT and high <= 1.0 + _OVERSHOOT):  # also true of NaN
-            raise StreamError(
-                f"{where} has values from {low:.3g} to {high:.3g} instead of 0 to 1; pass the benchmark a "
-                "transform without Normalize, because the learner normalises by itself"
-            )
-        planes = (planes.float() * 255.0).round().clamp(0, 255).to(torch.uint8)
-    if planes.dtype is not torch.uint8:
-        raise StreamError(f"{where} is {planes.dtype}; pixels are uint8, or floats from 0 to 1")
-    return planes.expand(3, -1, -1).permute(1, 2, 0).contiguous().cpu().numpy()

@@ -76,14 +76,23 @@ def decode_image(
             if side is not None:
                 wanted = int(side * _REDUCING_GAP)
                 image.draft(None, (wanted, wanted))  # does nothing unless the format can decode to a fraction
-            image.load()
-            turn = _turn_upright(image)
-            rgb = to_rgb(image)
-            return rgb if turn is None else rgb.transpose(turn)
+            return upright_rgb(image)
     except UnreadableImage:
         raise
     except Exception as error:  # on hostile bytes Pillow's parsers raise almost any type
         raise UnreadableImage(path, _reason(error, formats)) from error
+
+
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """Return ``image`` as 8-bit RGB, turned as its EXIF orientation asks for.
+
+    Raises:
+        Exception: of almost any type, where the image was opened and its file is damaged.
+    """
+    image.load()
+    turn = _turn_upright(image)
+    rgb = to_rgb(image)
+    return rgb if turn is None else rgb.transpose(turn)
 
 
 def square_pixels(image: Image.Image, side: int) -> NDArray[np.uint8]:
