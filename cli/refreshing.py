@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from cli.wiring import image_reader, writing
+from continual_dml.settings import NO_LIMIT, RefreshBudget, Settings
 
 if TYPE_CHECKING:
     from continual_dml.ports import ProgressListener
@@ -14,24 +14,29 @@ if TYPE_CHECKING:
     from storage.workspace import Workspace
 
 
-def run_refresh(workspace: Workspace, chosen: Mapping[str, Any], listener: ProgressListener) -> RefreshResult:
-    """Refresh the gallery as the options say.
+@dataclass(frozen=True, slots=True)
+class RefreshRequest:
+    """What ``cdml refresh`` was asked for: a mode, how much may be embedded anew, and settings.
+
+    ``settings`` say where to compute and what the quality gate asks; the network is the live generation's.
+    """
+
+    mode: str
+    settings: Settings
+    budget: RefreshBudget = NO_LIMIT
+
+
+def run_refresh(request: RefreshRequest, workspace: Workspace, listener: ProgressListener) -> RefreshResult:
+    """Refresh the gallery as the request says.
 
     Raises:
-        SettingsError: a mode, a budget or a device that cannot be.
+        SettingsError: a device that is not there.
         CatalogError: nothing is ingested yet.
         GalleryError: all were to be embedded anew, and an image is missing.
     """
-    from cli.settings import compute_device, reembed_budget, refresh_mode, task_settings
-    from continual_dml.settings import REFRESH_AGAIN
     from continual_dml.workflows.refresh_gallery import RefreshTools
     from continual_dml.workflows.refresh_items import refresh_items
 
-    mode, budget = refresh_mode(chosen, REFRESH_AGAIN), reembed_budget(chosen)
-    stored = workspace.settings
-    device = compute_device(chosen) if "device" in chosen else stored.training.device
-    settings = task_settings(stored, chosen)
-    settings = replace(settings, training=replace(settings.training, device=device))
     with writing(workspace, listener) as store:
-        tools = RefreshTools(store, image_reader(stored), listener)
-        return refresh_items(mode, budget, tools, settings)
+        tools = RefreshTools(store, image_reader(workspace.settings), listener)
+        return refresh_items(request.mode, request.budget, tools, request.settings)

@@ -39,15 +39,18 @@ def refresh(
         "device": device,
     }
     with entered(context, workspace, as_json, quiet, debug) as shell:
-        from cli.refreshing import run_refresh
+        from cli.refreshing import RefreshRequest, run_refresh
         from cli.render.progress import progress_listener
-        from cli.settings import merged_options
+        from cli.settings import merged_options, reembed_budget, refresh_mode, task_settings
         from cli.wiring import open_workspace
+        from continual_dml.settings import REFRESH_AGAIN
 
         chosen = {name: value for name, value in merged_options(flags).items() if name in flags}
+        mode, budget = refresh_mode(chosen, REFRESH_AGAIN), reembed_budget(chosen)
         opened = open_workspace(shell.folder)
+        request = RefreshRequest(mode, task_settings(opened.settings, chosen), budget)
         with progress_listener(shell.quiet) as listener:
-            result = run_refresh(opened, chosen, listener)
+            result = run_refresh(request, opened, listener)
         _show(shell, result)
 
 
