@@ -48,8 +48,9 @@ def _query(
     judged: bool,
 ) -> None:
     from cli.render.answers import show_answer
+    from cli.searching import run_search
     from cli.settings import compute_device, merged_options
-    from cli.wiring import open_workspace, run_search
+    from cli.wiring import open_workspace
     from storage.filters import parse_filter
 
     found = None if where is None else parse_filter(where)

@@ -11,8 +11,8 @@ from cli.render.tables import Table, rendered
 from cli.shell import printable
 
 if TYPE_CHECKING:
+    from cli.searching import Answer, Hit
     from cli.shell import Shell
-    from cli.wiring import Answer, Hit
     from continual_dml.strategies.acceptance import Verdict
 
 

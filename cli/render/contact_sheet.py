@@ -16,7 +16,7 @@ from continual_dml.settings import StreamSettings
 from streams.image_reader import read_image
 
 if TYPE_CHECKING:
-    from cli.wiring import Answer, Hit
+    from cli.searching import Answer, Hit
     from continual_dml.strategies.acceptance import Verdict
 
 TILE, FRAME, GAP, CAPTION, MARGIN, LEGEND = 120, 4, 16, 40, 28, 34

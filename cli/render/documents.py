@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from cli.deletions import DeleteOutcome
     from cli.housekeeping import Compaction, Promotion
-    from cli.wiring import Answer, Hit, IngestOutcome
+    from cli.searching import Answer, Hit
+    from cli.wiring import IngestOutcome
     from continual_dml.records import Generation
     from continual_dml.settings import ModelSettings
     from continual_dml.strategies.acceptance import Verdict

@@ -25,7 +25,7 @@ from cli.render.contact_sheet import (
     folder_categories,
     write_contact_sheet,
 )
-from cli.wiring import Answer, Hit
+from cli.searching import Answer, Hit
 from continual_dml.errors import CdmlError, SettingsError
 from continual_dml.records import CatalogItem, Role
 from continual_dml.settings import StreamSettings

@@ -8,8 +8,8 @@ import pytest
 
 from cli.render.answers import show_answer
 from cli.render.thresholds import MOST_DOUBTFUL, doubtful_categories, threshold_text
+from cli.searching import Answer, Hit
 from cli.shell import Shell
-from cli.wiring import Answer, Hit
 from continual_dml.records import CatalogItem, Role
 from continual_dml.strategies.acceptance import Verdict
 

@@ -39,8 +39,8 @@ def pixels_of(workspace: Workspace, paths: list[str]) -> np.ndarray:
 
 
 def judged(reader: WorkspaceReader, pixels: np.ndarray) -> list[Verdict]:
-    searcher = Searcher.open(reader.artefacts, reader.index())
-    found = searcher.search(pixels, LOOKED_AT)
+    searcher = Searcher.open(reader.artefacts)
+    found = reader.index().search(searcher.embed(pixels), LOOKED_AT)
     items = reader.items(sorted(set(found.ids.ravel().tolist())))
     return [
         searcher.rule.judge(row.tolist(), [items[int(number)].category_id for number in ids])
