@@ -107,16 +107,40 @@ def run_search(
 
     with reading(workspace) as reader:
         pixels = read_query_images(paths, workspace.settings)
-        from continual_dml.workflows.search import Searcher
+        return search_in(reader, [str(path) for path in paths], pixels, k, device, where, judged=judged)
 
-        index = index_among(reader, reader.index(), where)
-        searcher = Searcher.open(reader.artefacts, device)
-        rule = searcher.rule if judged else None
-        found = find_neighbours(reader, index, searcher.embed(pixels), k, rule)
-        return Answer(
-            reader.generation.generation_id,
-            tuple((str(path), hits) for path, (hits, _) in zip(paths, found, strict=True)),
-            frozenset(reader.category_ids()),
-            tuple(verdict for _, verdict in found if verdict is not None),
-            None if rule is None else rule.reason,
-        )
+
+def search_in(
+    reader: WorkspaceReader,
+    names: Sequence[str],
+    pixels: NDArray[np.uint8],
+    k: int,
+    device: str,
+    where: Filter | None = None,
+    *,
+    judged: bool = True,
+) -> Answer:
+    """Search an open generation once; its model is loaded for that.
+
+    Args:
+        reader: of the generation.
+        names: of the queries, in the answer.
+        pixels: (Q, S, S, 3) uint8, squares as they are stored.
+        k: how many neighbours.
+        device: where to compute.
+        where: which items may answer.
+        judged: say of each query whether it has a match.
+    """
+    from continual_dml.workflows.search import Searcher
+
+    index = index_among(reader, reader.index(), where)
+    searcher = Searcher.open(reader.artefacts, device)
+    rule = searcher.rule if judged else None
+    found = find_neighbours(reader, index, searcher.embed(pixels), k, rule)
+    return Answer(
+        reader.generation.generation_id,
+        tuple((name, hits) for name, (hits, _) in zip(names, found, strict=True)),
+        frozenset(reader.category_ids()),
+        tuple(verdict for _, verdict in found if verdict is not None),
+        None if rule is None else rule.reason,
+    )
