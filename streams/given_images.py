@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import torch
 
 GivenImage: TypeAlias = "str | os.PathLike[str] | bytes | Image.Image | NDArray[np.uint8] | torch.Tensor"
-"""A path, the bytes of an image file, a Pillow image, pixels (H, W, 3) or (H, W) uint8, or a tensor (C, H, W)."""
+"""A path, the bytes of a file, a Pillow image, pixels (H, W, 3) or (H, W) uint8, or a tensor (C, H, W)."""
 
 
 def given_square(
@@ -31,9 +31,9 @@ def given_square(
     ``side``: of a file only a fraction of its resolution is decoded, so that a few pixels differ a little.
 
     Args:
-        image: a path (a link is followed); the bytes of a file; a Pillow image of any mode, turned as its EXIF
-            orientation asks for; an array (H, W, 3) or (H, W) uint8; or a tensor (C, H, W) or (H, W) with 1
-            or 3 channels, uint8 or floats within 0..1.
+        image: a path (a link is followed); the bytes of a file; a Pillow image of any mode, turned as its
+            EXIF orientation asks for; an array (H, W, 3) or (H, W) uint8; or a tensor (C, H, W) or (H, W)
+            with 1 or 3 channels, uint8 or floats within 0..1.
         side: of the square, in pixels.
         limits: largest file and image, for paths and bytes: what is decoded already is taken as it is.
         where: what to call an image without a name in errors.
@@ -78,8 +78,8 @@ def _from_array(image: NDArray[np.generic], where: str) -> Image.Image:
     grey = image.ndim == 2
     if image.dtype != np.uint8 or not image.size or not (grey or (image.ndim == 3 and image.shape[2] == 3)):
         raise StreamError(
-            f"{where} is an array of shape {image.shape} and type {image.dtype}; pixels are (H, W, 3) uint8 in "
-            "RGB, or (H, W) uint8 in grey"
+            f"{where} is an array of shape {image.shape} and type {image.dtype}; pixels are (H, W, 3) uint8, "
+            "red first, or (H, W) uint8 in grey"
         )
     return Image.fromarray(image).convert("RGB")
 
@@ -91,7 +91,7 @@ def _from_tensor(image: object, where: str) -> Image.Image:
 
     if not isinstance(image, torch.Tensor):
         raise StreamError(
-            f"{where} is of type {type(image).__name__}; give a path, the bytes of an image file, a Pillow image, an "
-            "array (H, W, 3) uint8 or a tensor (C, H, W)"
+            f"{where} is of type {type(image).__name__}; give a path, the bytes of an image file, a Pillow "
+            "image, an array (H, W, 3) uint8 or a tensor (C, H, W)"
         )
     return Image.fromarray(eight_bit(image, where))

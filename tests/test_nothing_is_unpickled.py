@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("continual_dml", "streams", "storage", "cli", "benchmarks")
+PACKAGES = ("cdml", "continual_dml", "streams", "storage", "cli", "benchmarks")
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 RUNS_CODE = {"pickle", "_pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal", "jsonpickle"}
 CALLED = {"eval", "exec", "compile", "__import__"}

@@ -1,13 +1,13 @@
-"""The four generic package names belong together, and the distribution must never be uploaded."""
+"""The package names belong together, and the distribution must never be uploaded."""
 
 from importlib.metadata import distribution
 from importlib.util import find_spec
 from pathlib import Path
 
-PACKAGES = ("continual_dml", "streams", "storage", "cli")
+PACKAGES = ("cdml", "continual_dml", "streams", "storage", "cli")
 
 
-def test_the_four_packages_share_one_parent_directory() -> None:
+def test_the_packages_share_one_parent_directory() -> None:
     parents = set()
     for package in PACKAGES:
         spec = find_spec(package)

@@ -46,9 +46,9 @@ def refresh(
         from continual_dml.settings import REFRESH_AGAIN
 
         chosen = {name: value for name, value in merged_options(flags).items() if name in flags}
-        mode, budget = refresh_mode(chosen, REFRESH_AGAIN), reembed_budget(chosen)
+        how, how_much = refresh_mode(chosen, REFRESH_AGAIN), reembed_budget(chosen)
         opened = open_workspace(shell.folder)
-        request = RefreshRequest(mode, task_settings(opened.settings, chosen), budget)
+        request = RefreshRequest(how, task_settings(opened.settings, chosen), how_much)
         with progress_listener(shell.quiet) as listener:
             result = run_refresh(request, opened, listener)
         _show(shell, result)
