@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from cdml.searching import check_device
 from continual_dml.errors import StreamError
 from continual_dml.settings import StreamSettings
 
@@ -55,20 +56,28 @@ class Embedder(nn.Module):
         blank = torch.zeros(1, self.stored_side, self.stored_side, 3)
         with torch.inference_mode():
             self.dimension = int(network(blank)[0].shape[1])
+        self.eval()
 
     @classmethod
     def open(cls, stored: Workspace, device: str = "cpu") -> Embedder:
         """Load the model of the live generation; :meth:`Workspace.embedder` calls this.
 
+        Args:
+            stored: a workspace with at least one task.
+            device: where it shall compute, ``auto``, ``cpu`` or ``cuda``.
+
         Raises:
             CatalogError: nothing is learned yet.
             GalleryError: the live generation is damaged.
-            RuntimeError: torch has no such device.
+            SettingsError: the device is not there.
         """
         from cli.wiring import reading
+        from continual_dml.embedding.precision import choose_compute
         from continual_dml.strategies.served import ServedModel
         from continual_dml.workflows.search import Searcher
 
+        check_device(device)
+        place = choose_compute(device, "fp32").device
         with reading(stored) as reader:
             searcher = Searcher.open(reader.artefacts, "cpu")
             number = reader.generation.generation_id
@@ -76,7 +85,7 @@ class Embedder(nn.Module):
         model = stored.settings.model
         sides = (model.image_side_pixels, model.stored_side_pixels)
         embedder = cls(network, number, sides, stored.settings.streams)
-        return embedder.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+        return embedder.to(device=place, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return unit vectors (B, D) float32.
