@@ -122,6 +122,12 @@ class Workspace(Learning, Upkeep):
     ) -> Workspace:
         """Make a workspace of what :meth:`backup` wrote.
 
+        Args:
+            archive: the file.
+            path: a folder that does not exist or is empty.
+            database_url: of an empty database for the catalogue; None for SQLite.
+            progress: told of each file.
+
         Raises:
             WorkspaceError: the folder is taken, or the archive cannot be read.
             GalleryError: the archive is not whole.
