@@ -125,7 +125,7 @@ class Embedder(nn.Module):
         return torch.from_numpy(squares).permute(0, 3, 1, 2)
 
     def embed(self, images: Iterable[GivenImage]) -> NDArray[np.float32]:
-        """Return the unit vectors (n, D) of images of any size, as :meth:`preprocess` takes them."""
+        """Return the unit vectors (n, D) of images of any size; arguments as of :meth:`preprocess`."""
         batch = self.preprocess(images)
         device = next(self.network.buffers()).device
         with torch.inference_mode():

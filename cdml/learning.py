@@ -93,7 +93,11 @@ class Learning(StoredWorkspace):
         }
         chosen = self._task_settings(settings, options)
         request = _ingest_request(folder, name, chosen, refresh, reembed_budget, restart=restart)
-        return IngestResult.of(run_ingest(request, self._stored, told(progress)))
+        listener = told(progress)
+        result = IngestResult.of(run_ingest(request, self._stored, listener))
+        if not result.promoted:
+            listener.note(f"generation {result.generation} is not live: {result.report.refusal}")
+        return result
 
     def estimate_task(
         self,
@@ -147,7 +151,10 @@ class Learning(StoredWorkspace):
         category: str | None = None,
         progress: ProgressListener | None = None,
     ) -> FolderPlan:
-        """Say what :meth:`add` would add, leave out, and what looks like a copy; changes nothing."""
+        """Say what :meth:`add` would add, leave out, and what looks like a copy; changes nothing.
+
+        Arguments and errors as there.
+        """
         from cli.adding import plan_add
 
         request = _add_request(paths, category, None, None)

@@ -104,13 +104,18 @@ class Upkeep(StoredWorkspace):
     def tag(
         self, name: str, generation: int | str | None = None, *, progress: ProgressListener | None = None
     ) -> int:
-        """Name a generation, the live one for None: it stays on disk as long as it has a name.
+        """Name a generation: it stays on disk as long as it has a name.
+
+        Args:
+            name: letters, digits, ``.``, ``_`` and ``-``; one that another generation has moves over.
+            generation: its number or another tag; None for the live one.
+            progress: told what could not be tidied up.
 
         Returns:
             The number of that generation.
 
         Raises:
-            SettingsError: a name of other characters than letters, digits, ``.``, ``_`` and ``-``.
+            SettingsError: a name of other characters.
             UnknownChoice: there is no such generation.
         """
         from cli.housekeeping import run_tag
@@ -119,6 +124,10 @@ class Upkeep(StoredWorkspace):
 
     def untag(self, name: str, *, progress: ProgressListener | None = None) -> None:
         """Take a name away.
+
+        Args:
+            name: of a generation.
+            progress: told what could not be tidied up.
 
         Raises:
             UnknownChoice: no generation has it.
@@ -198,6 +207,10 @@ class Upkeep(StoredWorkspace):
 
     def backup(self, file: str | os.PathLike[str], *, progress: ProgressListener | None = None) -> str:
         """Write all of it into one new archive (tar), as it is at one moment, also while a writer is at work.
+
+        Args:
+            file: that is written; it must not exist.
+            progress: told of each file.
 
         Returns:
             The archive's SHA-256.

@@ -125,15 +125,14 @@ def test_every_public_function_says_the_type_of_all_that_goes_in_and_comes_out()
 
 
 def test_docstrings_of_methods_name_every_argument_or_say_where_they_are_named() -> None:
-    elsewhere = ("arguments", "Arguments", "errors as of")
+    elsewhere = ("arguments", "Arguments")
+    silent = []
     for name, thing in public():
         function = function_of(thing)
         if not name.startswith(("Workspace.", "Searcher.", "Report.", "Embedder.")):
             continue
-        if not inspect.isfunction(function):
-            continue
         text = function.__doc__ or ""
         given = [p for p in inspect.signature(function).parameters if p not in ("self", "cls")]
-        if len(given) > 1 and not any(words in text for words in elsewhere):
-            assert "Args:" in text, name
-            assert [p for p in given if f"{p}:" not in text and f"``{p}``" not in text] == [], name
+        if given and not any(word in text for word in elsewhere):
+            silent += [f"{name}({p})" for p in given if f"{p}:" not in text and f"``{p}``" not in text]
+    assert silent == []

@@ -73,9 +73,8 @@ def test_a_filter_says_which_images_may_answer(learned):
 def test_several_images_are_answered_in_their_order_by_one_generation(learned):
     images = sorted(learned.greek.rglob("*.png"))[:3]
     answers = learned.workspace.query_many(images, 1)
-    assert [one.neighbours[0].similarity > 0.99 for one in answers].count(
-        True
-    ) >= 2  # most are in the gallery
+    themselves = [one.neighbours[0].path == str(image) for one, image in zip(answers, images, strict=True)]
+    assert themselves.count(True) >= 2  # one of eight or so is held out
     assert {one.generation for one in answers} == {2}
     assert learned.workspace.query_many([]) == []
     batch = np.stack([np.array(Image.open(one)) for one in images])
