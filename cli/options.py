@@ -261,6 +261,9 @@ ReportGeneration = Annotated[
         "--generation", metavar="GENERATION", help="A number or a tag, see `cdml generations`. Default: live."
     ),
 ]
+Cold = Annotated[
+    bool, typer.Option("--cold", help="Load the model here, even where a server of this workspace runs.")
+]
 NoThreshold = Annotated[
     bool,
     typer.Option(

@@ -100,7 +100,7 @@ class WorkspaceReader:
         category_id: int | None = None,
         role: Role | None = None,
     ) -> list[CatalogItem]:
-        """Return the first ``limit`` visible items above id ``after``, by id, of a task, category and role."""
+        """First ``limit`` visible items above id ``after``, by id, of a task, category and role."""
         with self._open()[0].transaction() as connection:
             return queries.items_page(
                 connection,
