@@ -9,6 +9,8 @@ from starlette.requests import ClientDisconnect
 SECONDS = 30.0
 """So long may a client take to send an image."""
 ALL_TOGETHER = 512 << 20
+CLOSING = {"connection": "close"}
+"""Header of an answer that is given before the whole request was read: the rest of it is not waited for."""
 
 
 class BodyLimits:
@@ -47,7 +49,8 @@ class BodyLimits:
                     self._left -= len(chunk)
                     content += chunk
         except TimeoutError:
-            raise HTTPException(408, f"the image did not arrive within {self._seconds:g} seconds") from None
+            reason = f"the image did not arrive within {self._seconds:g} seconds"
+            raise HTTPException(408, reason, CLOSING) from None
         except ClientDisconnect:
             raise HTTPException(400, "the image was not sent to its end") from None
         finally:
@@ -57,4 +60,5 @@ class BodyLimits:
         return bytes(content)
 
     def _too_large(self) -> HTTPException:
-        return HTTPException(413, f"the image is larger than the limit of {self.most_bytes:,} bytes")
+        reason = f"the image is larger than the limit of {self.most_bytes:,} bytes"
+        return HTTPException(413, reason, CLOSING)

@@ -14,7 +14,7 @@ from cli.app import app
 from continual_dml import __version__
 
 ROOT = Path(cli.__file__).parent.parent
-COMMANDS = ["init", "ingest-task", "add", "refresh", "query", "report", "tasks", "status"]
+COMMANDS = ["init", "ingest-task", "add", "refresh", "query", "serve", "report", "tasks", "status"]
 COMMANDS += [
     "statistics",
     "generations",
