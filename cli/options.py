@@ -23,8 +23,6 @@ from continual_dml.settings import (
     TRIPLET_MINERS,
 )
 
-DEFAULT_WORKSPACE = Path(".cdml")
-
 
 def _of(*names: str) -> Callable[[str], list[str]]:
     """Return what completes one of ``names``."""
@@ -42,15 +40,6 @@ def _one_of(names: tuple[str, ...]) -> str:
 _Text = str | None
 _Whole = int | None
 _Real = float | None
-
-_WORKSPACE_HELP = "The workspace's folder (env CDML_WORKSPACE, default .cdml)."
-RootWorkspace = Annotated[
-    Path | None, typer.Option("--workspace", "-w", envvar="CDML_WORKSPACE", help=_WORKSPACE_HELP)
-]
-Workspace = Annotated[Path | None, typer.Option("--workspace", "-w", help=_WORKSPACE_HELP)]
-Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON document on stdout.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes on stderr.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 Backbone = Annotated[
     _Text,

@@ -6,14 +6,14 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import typer
 
-from cli.options import DEFAULT_WORKSPACE
 from continual_dml.errors import CdmlError
 
+DEFAULT_WORKSPACE = Path(".cdml")
 INTERRUPTED = 130
 INCOMPLETE = 3
 NO_MATCH = 4
@@ -79,20 +79,12 @@ class Shell:
 
 
 @contextmanager
-def entered(
-    context: typer.Context, workspace: Path | None, as_json: bool, quiet: bool, debug: bool
-) -> Iterator[Shell]:
-    """Yield the shell of a command: its own shared options over those given before the command.
+def entered(context: typer.Context) -> Iterator[Shell]:
+    """Yield the shell of a command, as the shared options made it (``cli/shared_options.py``).
 
     Every error ends as one line on stderr and the documented exit code.
     """
-    root = context.obj if isinstance(context.obj, Shell) else Shell()
-    shell = Shell(
-        root.workspace if workspace is None else workspace,
-        root.as_json or as_json,
-        root.quiet or quiet,
-        root.debug or debug,
-    )
+    shell = replace(context.obj) if isinstance(context.obj, Shell) else Shell()
     _settle_streams(shell)
     try:
         yield shell

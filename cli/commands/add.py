@@ -31,10 +31,6 @@ def add(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would be added, left out, and looks like a copy.")
     ] = False,
-    workspace: options.Workspace = None,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """Add images of known or new categories without learning: they are embedded, and found from now on.
 
@@ -43,7 +39,7 @@ def add(
     but files were left out.
     """
     flags: dict[str, Any] = {"device": device}
-    with entered(context, workspace, as_json, quiet, debug) as shell:
+    with entered(context) as shell:
         from cli.adding import AddRequest, plan_add, run_add
         from cli.interruptions import told_how_to_go_on
         from cli.render.additions import show_addition, show_planned_addition
@@ -56,11 +52,11 @@ def add(
         where = compute_device(chosen) if "device" in chosen else None
         request = AddRequest(tuple(paths), category, name, where)
         if dry_run:
-            with progress_listener(shell.quiet) as listener:
+            with progress_listener(shell) as listener:
                 plan = plan_add(request, opened, listener)
             show_planned_addition(shell, plan)
         else:
-            with progress_listener(shell.quiet) as listener, told_how_to_go_on(shell, opened):
+            with progress_listener(shell) as listener, told_how_to_go_on(shell, opened):
                 outcome = run_add(request, opened, listener)
             plan = outcome.plan
             shell.published = outcome.result.generation.generation_id

@@ -91,9 +91,6 @@ def benchmark(
     device: options.Device = None,
     precision: options.Precision = None,
     list_streams: List = False,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """Compare methods on a stream of tasks.
 
@@ -125,7 +122,7 @@ def benchmark(
         "device": device,
         "precision": precision,
     }
-    with entered(context, None, as_json, quiet, debug) as shell:
+    with entered(context) as shell:
         if list_streams:
             _list(shell, stream)
             return
@@ -169,7 +166,7 @@ def _compare(shell: Shell, request: BenchmarkRequest) -> None:
     from cli.benchmarking import run_benchmark
     from cli.render.progress import progress_listener
 
-    with progress_listener(shell.quiet) as listener:
+    with progress_listener(shell) as listener:
         written = list(run_benchmark(request, listener))
     if shell.as_json:
         shell.emit_json(json.loads((request.directory / "summary.json").read_bytes()))

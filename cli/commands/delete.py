@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import options
 from cli.shell import INCOMPLETE, Shell, entered, print_error_line, printable
 
 if TYPE_CHECKING:
@@ -38,17 +37,13 @@ def delete(
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")] = False,
-    workspace: options.Workspace = None,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """Delete images from gallery, queries and catalogue; their files outside the workspace stay.
 
     A new generation is published without them; `cdml rollback` undoes it where the one before is kept. What
     the networks and the class statistics learned from the images stays learned, and `cdml status` says so.
     """
-    with entered(context, workspace, as_json, quiet, debug) as shell:
+    with entered(context) as shell:
         from cli.deletions import find_to_delete
         from cli.wiring import open_workspace
         from continual_dml.errors import SettingsError
@@ -82,7 +77,7 @@ def _delete(shell: Shell, workspace: Workspace, found: DeleteOutcome) -> DeleteO
     from cli.deletions import run_delete
     from cli.render.progress import progress_listener
 
-    with progress_listener(shell.quiet) as listener:
+    with progress_listener(shell) as listener:
         done = run_delete(workspace, found, listener)
     if done.purged and done.held:
         shell.exit_code = INCOMPLETE

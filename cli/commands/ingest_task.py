@@ -45,10 +45,6 @@ def ingest_task(
     precision: options.Precision = None,
     restart: options.Restart = False,
     dry_run: options.DryRun = False,
-    workspace: options.Workspace = None,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """Learn a folder of new categories.
 
@@ -86,7 +82,7 @@ def ingest_task(
         "device": device,
         "precision": precision,
     }
-    with entered(context, workspace, as_json, quiet, debug) as shell:
+    with entered(context) as shell:
         _ingest(shell, folder, name, flags, dry_run=dry_run, restart=restart)
 
 
@@ -111,14 +107,14 @@ def _ingest(
     settings = with_changes(settings, chosen.get("changes", ()), NOT_IN_AN_INGEST)
     request = IngestRequest(folder, name, settings, refresh_mode(chosen), restart, reembed_budget(chosen))
     if dry_run:
-        with progress_listener(shell.quiet) as listener:
+        with progress_listener(shell) as listener:
             plan, estimate = run_dry(request, opened, listener)
         from cli.render.ingests import show_dry_run
 
         show_dry_run(shell, plan, estimate)
         refused = False
     else:
-        with progress_listener(shell.quiet) as listener, told_how_to_go_on(shell, opened):
+        with progress_listener(shell) as listener, told_how_to_go_on(shell, opened):
             outcome = run_ingest(request, opened, listener)
         from cli.render.ingests import show_ingest
 

@@ -26,10 +26,6 @@ def init(
     database_url: options.DatabaseUrl = None,
     keep_generations: options.KeepGenerations = None,
     index: options.Index = None,
-    workspace: options.Workspace = None,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """Make a workspace.
 
@@ -53,7 +49,7 @@ def init(
         "keep_generations": keep_generations,
         "index": index,
     }
-    with entered(context, workspace, as_json, quiet, debug) as shell:
+    with entered(context) as shell:
         from cli.render.networks import show_init
         from cli.settings import listed, merged_options, workspace_settings
         from cli.wiring import create_workspace

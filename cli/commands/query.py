@@ -21,10 +21,6 @@ def query(
     sheet: options.Sheet = None,
     no_threshold: options.NoThreshold = False,
     device: options.Device = None,
-    workspace: options.Workspace = None,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """Find the images most like each IMAGE.
 
@@ -33,7 +29,7 @@ def query(
     neighbour is framed green or red, right or wrong, where the query's folder has the name of a category that
     was found.
     """
-    with entered(context, workspace, as_json, quiet, debug) as shell:
+    with entered(context) as shell:
         _query(shell, images, neighbours, where, sheet, device, judged=not no_threshold)
 
 

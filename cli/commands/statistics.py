@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import options
 from cli.shell import entered
 
 if TYPE_CHECKING:
@@ -37,17 +36,13 @@ def statistics(
         ),
     ] = "age",
     everything: Annotated[bool, typer.Option("--all", help=f"List all, not the first {SHOWN}.")] = False,
-    workspace: options.Workspace = None,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """Show what is kept of each category instead of its images: how many bytes, and how old it is.
 
     Statistics age: they are measured on images once, and each later task moves them by a drift map that it
     fits to its own images. With --json all categories are listed.
     """
-    with entered(context, workspace, as_json, quiet, debug) as shell:
+    with entered(context) as shell:
         from dataclasses import replace
 
         from cli.render.documents import statistics_document

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from cli.shell import print_error_line, printable
+from cli.shell import Shell, print_error_line, printable
 from continual_dml.ports import SilentListener
 
 if TYPE_CHECKING:
@@ -60,9 +60,9 @@ class BarListener:
 
 
 @contextmanager
-def progress_listener(quiet: bool) -> Iterator[ProgressListener]:
-    """Yield the listener that suits stderr as it is now."""
-    if quiet:
+def progress_listener(shell: Shell) -> Iterator[ProgressListener]:
+    """Yield the listener that suits the command and stderr as it is now."""
+    if shell.quiet:
         yield SilentListener()
     elif not sys.stderr.isatty():
         yield LineListener()
