@@ -114,6 +114,21 @@ class Workspace:
         """The settings that the workspace was made with."""
         return self._content.settings
 
+    def settings_over(self, beneath: Mapping[str, Any]) -> Settings:
+        """Return the settings with those of ``beneath`` (nested plain values) where ``cdml.toml`` has none.
+
+        The model is always what the workspace was made with.
+
+        Raises:
+            SettingsError: a value that cannot be.
+        """
+        return self._content.settings_over(beneath)
+
+    @property
+    def said(self) -> Mapping[str, Any]:
+        """The settings that ``cdml.toml`` fixes, as nested plain values."""
+        return self._content.said
+
     @property
     def keep_generations(self) -> int:
         """How many generations of the live lineage stay on disk, the live one included."""
