@@ -13,6 +13,7 @@ from cli.commands.add import add
 from cli.commands.backup import backup
 from cli.commands.benchmark import benchmark
 from cli.commands.compact import compact
+from cli.commands.config import config
 from cli.commands.delete import delete
 from cli.commands.demo import demo
 from cli.commands.gc import gc
@@ -85,6 +86,7 @@ app.command("backup")(backup)
 app.command("restore")(restore)
 app.command("demo")(demo)
 app.command("benchmark")(benchmark)
+app.add_typer(config, name="config")
 
 
 RARELY = 20_000, 20, 50

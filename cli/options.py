@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from cli import completion
 from continual_dml.settings import (
     DEVICES,
     ENSEMBLES,
@@ -69,6 +70,7 @@ Index = Annotated[
         help="How vectors are searched: flat (exact, default), flat-f16 (exact, reads half as much), hnsw, "
         "ivf or ivf-pq for large galleries, or pgvector in the PostgreSQL database itself; what is missed is "
         "measured at each publication. May be changed later in cdml.toml.",
+        autocompletion=completion.index_kinds,
     ),
 ]
 KeepGenerations = Annotated[
@@ -120,7 +122,12 @@ Ensemble = Annotated[
     ),
 ]
 
-TaskName = Annotated[_Text, typer.Option("--name", help="Name of the task. Default: the folder's name.")]
+TaskName = Annotated[
+    _Text,
+    typer.Option(
+        "--name", help="Name of the task. Default: the folder's name.", autocompletion=completion.task_names
+    ),
+]
 Method = Annotated[
     _Text, typer.Option(help=f"How to learn. {_one_of(METHODS)}", autocompletion=_of(*METHODS))
 ]
@@ -247,7 +254,10 @@ Where = Annotated[
 ReportGeneration = Annotated[
     _Text,
     typer.Option(
-        "--generation", metavar="GENERATION", help="A number or a tag, see `cdml generations`. Default: live."
+        "--generation",
+        metavar="GENERATION",
+        help="A number or a tag, see `cdml generations`. Default: live.",
+        autocompletion=completion.generations,
     ),
 ]
 NoThreshold = Annotated[

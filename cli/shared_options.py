@@ -15,6 +15,10 @@ WITHOUT_WORKSPACE = frozenset({"benchmark"})
 _FLAGS = {
     "as_json": (("--json",), "Print exactly one JSON document on stdout."),
     "quiet": (("--quiet", "-q"), "No progress and no notes on stderr."),
+    "verbose": (("--verbose", "-v"), "More notes on stderr: what was read, and how long each stage took."),
+    "no_progress": (("--no-progress",), "Notes on stderr, but no progress (env CDML_NO_PROGRESS)."),
+    "yes": (("--yes", "-y"), "Answer every question with yes."),
+    "offline": (("--offline",), "Open no connection to another machine (env CDML_OFFLINE)."),
     "debug": (("--debug",), "Show the traceback of an error."),
 }
 
@@ -37,7 +41,6 @@ def _options(command: str) -> list[TyperOption]:
         param_decls=["workspace", "--workspace", "-w"],
         type=Path,
         metavar="PATH",
-        envvar=None if command else "CDML_WORKSPACE",
         help="The workspace's folder (env CDML_WORKSPACE, default .cdml).",
         expose_value=False,
         callback=_remember,

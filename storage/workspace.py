@@ -126,7 +126,7 @@ class Workspace:
 
     @property
     def said(self) -> Mapping[str, Any]:
-        """The settings that ``cdml.toml`` fixes, as nested plain values."""
+        """What ``cdml.toml`` fixes of settings and storage, as nested plain values."""
         return self._content.said
 
     @property
@@ -148,6 +148,11 @@ class Workspace:
     def database_url(self) -> str:
         """The catalogue's address with its password: never for messages, see :attr:`database_label`."""
         return self._content.database_url or f"sqlite:///{self.root / 'catalog.db'}"
+
+    @property
+    def names_database(self) -> bool:
+        """Whether ``cdml.toml`` names a database; otherwise the catalogue is a file in the workspace."""
+        return self._content.database_url is not None
 
     @property
     def database_label(self) -> str:

@@ -31,12 +31,12 @@ _HEADER = """\
 # user's own file says.
 
 """
-_MODEL = "model"
+_MODEL, _STORAGE = "model", "storage"
 _OWN_KEYS = {
     "workspace": ("format_version", "database_url"),
     "initial_weights": ("size", "sha256", "note"),
 }
-_SECTIONS = (*_OWN_KEYS, "storage", *(section.name for section in fields(Settings)))
+_SECTIONS = (*_OWN_KEYS, _STORAGE, *(section.name for section in fields(Settings)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,8 @@ class StorageSettings:
 class WorkspaceFile:
     """The content of ``cdml.toml``. ``database_url`` is None for the workspace's own SQLite file.
 
-    ``written``: what the file says of the settings, as nested plain values; None where there is no file yet.
+    ``written``: what the file says of settings and storage, as nested plain values; None where there is none
+    yet.
     """
 
     settings: Settings
@@ -86,11 +87,12 @@ class WorkspaceFile:
 
     @property
     def said(self) -> Mapping[str, Any]:
-        """The settings that the file fixes: a new one all of the model, and of the rest what is unusual."""
+        """What the file fixes: a new one storage and model, and of the other settings what is unusual."""
         if self.written is not None:
             return self.written
         whole = self.settings.as_dict()
-        return {**differing(whole, Settings().as_dict()), _MODEL: whole[_MODEL]}
+        unusual = differing(whole, Settings().as_dict())
+        return {**unusual, _MODEL: whole[_MODEL], _STORAGE: asdict(self.storage)}
 
     def settings_over(self, beneath: Mapping[str, Any]) -> Settings:
         """Return the settings, with those of ``beneath`` where the file says nothing; never for the model.
@@ -99,7 +101,8 @@ class WorkspaceFile:
             SettingsError: a value that cannot be.
         """
         below = {section: values for section, values in beneath.items() if section != _MODEL}
-        return Settings.from_dict(laid_over(below, self.said))
+        above = {section: values for section, values in self.said.items() if section != _STORAGE}
+        return Settings.from_dict(laid_over(below, above))
 
     def to_text(self) -> str:
         """Return the TOML document."""
@@ -112,7 +115,7 @@ class WorkspaceFile:
             entry = self.initial_weights.entry
             note = {key: value for key, value in self.initial_weights.note.items() if value is not None}
             document["initial_weights"] = {"size": entry.size, "sha256": entry.sha256, "note": note}
-        document["storage"] = asdict(self.storage)
+        document[_STORAGE] = asdict(self.storage)
         lines = [_HEADER + tomli_w.dumps(document)]
         for section, values in self.settings.as_dict().items():
             lines.extend(_section_lines(section, values, self.said.get(section, {})))
@@ -170,9 +173,9 @@ def read(path: Path) -> WorkspaceFile:
         )
     try:
         _check_names(document)
-        said = {name: values for name, values in document.items() if name not in (*_OWN_KEYS, "storage")}
-        settings = Settings.from_dict(said)
-        storage = build_section(StorageSettings, "storage", document.get("storage", {}))
+        said = {name: values for name, values in document.items() if name not in _OWN_KEYS}
+        settings = Settings.from_dict({name: values for name, values in said.items() if name != _STORAGE})
+        storage = build_section(StorageSettings, _STORAGE, said.get(_STORAGE, {}))
     except SettingsError as error:
         raise SettingsError(f"{path}: {error}") from error
     weights_kept = None if entry is None else InitialWeights(entry, note)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli import options
+from cli import completion, options
 from cli.shell import INCOMPLETE, entered
 
 Paths = Annotated[
@@ -21,11 +21,18 @@ def add(
     paths: Paths,
     category: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Category of all PATHs, which are images then; known or new."),
+        typer.Option(
+            metavar="NAME",
+            help="Category of all PATHs, which are images then; known or new.",
+            autocompletion=completion.categories,
+        ),
     ] = None,
     name: Annotated[
         str | None,
-        typer.Option(help="Name of this addition, for filters. Default: the folder's or the category's."),
+        typer.Option(
+            help="Name of this addition, for filters. Default: the folder's or the category's.",
+            autocompletion=completion.task_names,
+        ),
     ] = None,
     device: options.Device = None,
     dry_run: Annotated[
@@ -44,12 +51,12 @@ def add(
         from cli.interruptions import told_how_to_go_on
         from cli.render.additions import show_addition, show_planned_addition
         from cli.render.progress import progress_listener
-        from cli.settings import compute_device, merged_options
+        from cli.settings import compute_device, merged_options, settings_of
         from cli.wiring import open_workspace
 
         chosen = merged_options(flags)
         opened = open_workspace(shell.folder)
-        where = compute_device(chosen) if "device" in chosen else None
+        where = compute_device(chosen, settings_of(opened))
         request = AddRequest(tuple(paths), category, name, where)
         if dry_run:
             with progress_listener(shell) as listener:

@@ -18,7 +18,10 @@ def gc(
         ),
     ] = None,
 ) -> None:
-    """Remove the files of old generations; the live one and tagged ones always stay."""
+    """Remove the files of old generations; the live one and tagged ones always stay.
+
+    On a terminal it asks before it removes more than `keep_generations` in cdml.toml allows.
+    """
     with entered(context) as shell:
         from cli.housekeeping import run_gc
         from cli.render.amounts import counted, size
@@ -26,8 +29,15 @@ def gc(
         from cli.render.progress import progress_listener
         from cli.wiring import open_workspace
 
+        opened = open_workspace(shell.folder)
+        usual = opened.keep_generations
+        if keep is not None and keep < usual:  # what nothing else would remove
+            question = f"Keep {keep} instead of {usual} generations, and remove the files of the others?"
+            if shell.confirmed(question) is False:
+                shell.note("nothing was removed")
+                return
         with progress_listener(shell) as listener:
-            removed, freed = run_gc(open_workspace(shell.folder), keep, listener)
+            removed, freed = run_gc(opened, keep, listener)
         if shell.as_json:
             shell.emit_json(gc_document(removed, freed))
         else:

@@ -49,8 +49,8 @@ def ingest_task(
     """Learn a folder of new categories.
 
     Trains on its images alone, refreshes the index, measures what was gained and forgotten, and publishes
-    all of it or nothing. Every option but --set may also come from the environment (CDML_METHOD,
-    CDML_STEPS, ...) or from the workspace's cdml.toml; an option given here wins, then the environment.
+    all of it or nothing. What is not given here may come from the environment (CDML_METHOD, CDML_STEPS, ...),
+    from the workspace's cdml.toml or from your own file, in this order: `cdml config show --origin` tells.
 
     What takes more than a minute, training or embedding, is kept from time to time: after an interruption the
     same command goes on where it was. Ends with 3 when it is done but files were left out, and with 5 when
@@ -96,6 +96,7 @@ def _ingest(
         merged_options,
         reembed_budget,
         refresh_mode,
+        settings_of,
         task_settings,
         with_changes,
     )
@@ -103,7 +104,7 @@ def _ingest(
 
     chosen = merged_options(flags)
     opened = open_workspace(shell.folder)
-    settings = task_settings(opened.settings, chosen)
+    settings = task_settings(settings_of(opened), chosen)
     settings = with_changes(settings, chosen.get("changes", ()), NOT_IN_AN_INGEST)
     request = IngestRequest(folder, name, settings, refresh_mode(chosen), restart, reembed_budget(chosen))
     if dry_run:

@@ -6,13 +6,18 @@ from typing import Annotated
 
 import typer
 
+from cli import completion
 from cli.shell import entered
 
 
 def promote(
     context: typer.Context,
     generation: Annotated[
-        str | None, typer.Argument(help="Its number or a tag. Default: the newest that was refused.")
+        str | None,
+        typer.Argument(
+            help="Its number or a tag. Default: the newest that was refused.",
+            autocompletion=completion.generations,
+        ),
     ] = None,
 ) -> None:
     """Make a generation live although the quality gate refused it.

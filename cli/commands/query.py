@@ -44,18 +44,19 @@ def _query(
     judged: bool,
 ) -> None:
     from cli.render.answers import show_answer
-    from cli.settings import compute_device, merged_options
+    from cli.settings import compute_device, merged_options, settings_of
     from cli.wiring import open_workspace, run_search
     from storage.filters import parse_filter
 
     found = None if where is None else parse_filter(where)
-    chosen = compute_device(merged_options({"device": device}))
+    chosen = merged_options({"device": device})
     opened = open_workspace(shell.folder)
+    where_to_compute = compute_device(chosen, settings_of(opened))
     if sheet is not None:
         from cli.render.contact_sheet import check_destination, folder_categories, write_contact_sheet
 
         check_destination(sheet)
-    answer = run_search(opened, images, k, chosen, found, judged=judged)
+    answer = run_search(opened, images, k, where_to_compute, found, judged=judged)
     if sheet is not None:
         write_contact_sheet(sheet, answer, folder_categories(answer), opened.settings.streams)
         shell.note(f"contact sheet: {sheet}")

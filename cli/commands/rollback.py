@@ -6,13 +6,18 @@ from typing import Annotated
 
 import typer
 
+from cli import completion
 from cli.shell import entered
 
 
 def rollback(
     context: typer.Context,
     generation: Annotated[
-        str | None, typer.Argument(help="Its number or a tag. Default: the parent of the live one.")
+        str | None,
+        typer.Argument(
+            help="Its number or a tag. Default: the parent of the live one.",
+            autocompletion=completion.generations,
+        ),
     ] = None,
 ) -> None:
     """Bring back an earlier generation: model, gallery, catalogue and report as they were.

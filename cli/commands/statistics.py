@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli import completion
 from cli.shell import entered
 
 if TYPE_CHECKING:
@@ -25,14 +26,18 @@ ORDERS: Mapping[str, Callable[[CategoryStatistics], tuple[float | str, ...]]] = 
 def statistics(
     context: typer.Context,
     category: Annotated[
-        list[str] | None, typer.Option("--category", help="List this category alone; repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--category", help="List this category alone; repeatable.", autocompletion=completion.categories
+        ),
     ] = None,
     sort: Annotated[
         str,
         typer.Option(
             help=f"What the list begins with. One of {', '.join(ORDERS)}. age (the default): the categories "
             "moved by the most drift maps since their last images, of these the ones with the fewest images; "
-            "size: the largest; images: the ones with the fewest."
+            "size: the largest; images: the ones with the fewest.",
+            autocompletion=lambda incomplete: [name for name in ORDERS if name.startswith(incomplete)],
         ),
     ] = "age",
     everything: Annotated[bool, typer.Option("--all", help=f"List all, not the first {SHOWN}.")] = False,

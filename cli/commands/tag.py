@@ -6,14 +6,20 @@ from typing import Annotated
 
 import typer
 
+from cli import completion
 from cli.shell import entered
 
 
 def tag(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="Letters, digits, '.', '_' and '-'.")],
+    name: Annotated[
+        str, typer.Argument(help="Letters, digits, '.', '_' and '-'.", autocompletion=completion.tags)
+    ],
     generation: Annotated[
-        str | None, typer.Argument(help="Its number or another tag. Default: the live one.")
+        str | None,
+        typer.Argument(
+            help="Its number or another tag. Default: the live one.", autocompletion=completion.generations
+        ),
     ] = None,
     delete: Annotated[bool, typer.Option("--delete", help="Take the name away instead.")] = False,
 ) -> None:
