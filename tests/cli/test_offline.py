@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
+
+import cli
+
+ROOT = Path(cli.__file__).parent.parent
 
 TRY = """
 import socket, sys
@@ -28,7 +33,7 @@ with socket.socket(socket.AF_UNIX) as local:
 def test_other_machines_are_refused_and_this_one_is_not():
     hosts = ["192.0.2.1", "download.example", "127.0.0.1", "localhost"]
     done = subprocess.run(
-        [sys.executable, "-c", TRY, *hosts], capture_output=True, text=True, check=True
+        [sys.executable, "-c", TRY, *hosts], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.splitlines()
 
     assert done[0].startswith("192.0.2.1 refused: --offline: a connection to 192.0.2.1 was refused")
