@@ -26,6 +26,7 @@ from cli.commands.refresh import refresh
 from cli.commands.report import report
 from cli.commands.restore import restore
 from cli.commands.rollback import rollback
+from cli.commands.serve import serve
 from cli.commands.statistics import statistics
 from cli.commands.status import status
 from cli.commands.tag import tag
@@ -70,6 +71,7 @@ app.command("ingest-task")(ingest_task)
 app.command("add")(add)
 app.command("refresh")(refresh)
 app.command("query")(query)
+app.command("serve")(serve)
 app.command("report")(report)
 app.command("tasks")(tasks)
 app.command("status")(status)

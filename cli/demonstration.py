@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cli.render.progress import progress_listener
-from cli.wiring import IngestRequest, create_workspace, run_ingest, run_search
+from cli.searching import run_search
+from cli.wiring import IngestRequest, create_workspace, run_ingest
 from continual_dml.errors import WorkspaceError
 from continual_dml.records import Role
 from continual_dml.settings import Settings
 
 if TYPE_CHECKING:
+    from cli.searching import Answer
     from cli.shell import Shell
-    from cli.wiring import Answer, IngestOutcome
+    from cli.wiring import IngestOutcome
     from continual_dml.ports import ProgressListener
     from storage.workspace import Workspace
 

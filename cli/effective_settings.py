@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 FLAG, VARIABLE, WORKSPACE, USER, DEFAULT = "flag", "variable", "workspace", "user", "default"
 _DATABASE = "workspace.database_url"
 _WEIGHTS_DECIDE = {"model.pretrained": "weights"}
+_SECRETS, _HIDDEN = ("token",), "(hidden)"
 _USUAL = {"workspace": ".cdml", "offline": False, "no_progress": False, "refresh": "auto"}
 
 
@@ -86,8 +87,9 @@ def effective_settings(flags: Shell, workspace: Workspace | None) -> list[Effect
     own = read_user_file()
     sources = _Sources(chosen, read_variables(), workspace, own)
     said = laid_over(own.options, sources.variables)
+    values = {**_USUAL, **said, **chosen, **{name: _HIDDEN for name in _SECRETS if name in said}}
     plain = [
-        sources.effective(option.name, {**_USUAL, **said, **chosen}.get(option.name))
+        sources.effective(option.name, values.get(option.name))
         for option in OPTIONS
         if option.place is None and (option.counts in (ALWAYS, TASK) or workspace is None)
     ]

@@ -25,7 +25,8 @@ class Option:
         counts: ``ALWAYS``; or ``NEW``, when a workspace is made (and in a comparison); or ``TASK``, whenever
             something is learned, embedded or searched.
         place: its path in ``cdml.toml``, None where a workspace keeps none.
-        personal: whether it may stand in the user's own file.
+        personal: whether it may stand in the user's own file: not where it belongs to one workspace, or is a
+            secret.
     """
 
     name: str
@@ -49,6 +50,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("workspace", str, ALWAYS),
     Option("offline", bool, ALWAYS),
     Option("no_progress", bool, ALWAYS),
+    Option("token", str, ALWAYS, personal=False),
     Option("weights", str, NEW),
     Option("cohort_weights", str, NEW),
     *_placed("model", NEW, {"backbone": str, "embedding_dim": int}),

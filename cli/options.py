@@ -260,6 +260,9 @@ ReportGeneration = Annotated[
         autocompletion=completion.generations,
     ),
 ]
+Cold = Annotated[
+    bool, typer.Option("--cold", help="Load the model here, even where a server of this workspace runs.")
+]
 NoThreshold = Annotated[
     bool,
     typer.Option(

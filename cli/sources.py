@@ -121,7 +121,9 @@ def _checked(path: Path, document: Mapping[str, Any]) -> UserFile:
         elif name in personal:
             options[name] = _of_kind(name, value, BY_NAME[name].kind)
         elif name in BY_NAME:
-            raise SettingsError(f"{name} belongs to one workspace: give it to `cdml init`")
+            raise SettingsError(
+                f"{name} cannot stand here: give it as a flag, or as {BY_NAME[name].variable}"
+            )
         else:
             raise UnknownChoice("setting", name, [*personal, *USER_SECTIONS])
     flat = {name: value for name, value in nested(options).items() if name in USER_SECTIONS}

@@ -15,13 +15,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from continual_dml.ports import ImageReader, ProgressListener, Store, VectorIndex
-    from continual_dml.records import CatalogItem
-    from continual_dml.strategies.acceptance import Verdict
+    from continual_dml.ports import ImageReader, ProgressListener, Store
     from continual_dml.workflows.estimate_ingest import IngestEstimate
     from continual_dml.workflows.ingest_task import IngestResult
     from continual_dml.workflows.plan_task import TaskPlan
-    from storage.filters import Filter
     from storage.reader import WorkspaceReader
     from storage.store import WorkspaceStore
     from storage.workspace import Workspace
@@ -54,34 +51,6 @@ class IngestOutcome:
     def promoted(self) -> bool:
         """Whether the new generation is live: its quality gate may have refused it."""
         return bool(self.result.report["gate"]["passed"])
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """One neighbour: an item of the catalogue and its cosine similarity to the query."""
-
-    item: CatalogItem
-    similarity: float
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The generation that answered, for each query path its neighbours, best first, and all categories.
-
-    ``verdicts``: of each query, empty where nothing was judged; ``no_threshold``: why there is no threshold
-    to judge by, None where there is one or none was wanted.
-    """
-
-    generation: int
-    queries: tuple[tuple[str, list[Hit]], ...]
-    categories: frozenset[str] = frozenset()
-    verdicts: tuple[Verdict, ...] = ()
-    no_threshold: str | None = None
-
-    @property
-    def has_no_match(self) -> bool:
-        """Whether not one of the queries has a match."""
-        return bool(self.verdicts) and all(verdict.match is False for verdict in self.verdicts)
 
 
 def open_workspace(folder: Path) -> Workspace:
@@ -131,7 +100,7 @@ def image_reader(settings: Settings) -> ImageReader:
     return ThreadedImageReader(settings.model.stored_side_pixels, settings.streams)
 
 
-def read_query_images(paths: list[Path], settings: Settings) -> NDArray[np.uint8]:
+def read_query_images(paths: Sequence[Path], settings: Settings) -> NDArray[np.uint8]:
     """Return the pixels (Q, S, S, 3) of images that the user named.
 
     Raises:
@@ -230,48 +199,3 @@ def run_dry(
             read_seconds_per_image=per_image,
         )
         return plan, estimate_ingest(plan, request.settings, request.refresh, known, listener, request.budget)
-
-
-def run_search(
-    workspace: Workspace,
-    paths: list[Path],
-    k: int,
-    device: str,
-    where: Filter | None = None,
-    *,
-    judged: bool = True,
-) -> Answer:
-    """Find the ``k`` nearest gallery items of each image, of those that ``where`` is true of.
-
-    All images are read before anything is searched. ``judged``: say of each whether it has a match.
-
-    Raises:
-        StreamError: a path is no usable image.
-        CatalogError: nothing is ingested yet.
-    """
-    with reading(workspace) as reader:
-        pixels = read_query_images(paths, workspace.settings)
-        import numpy as np
-
-        from continual_dml.strategies.acceptance import LOOKED_AT
-        from continual_dml.workflows.search import Searcher
-
-        index: VectorIndex = reader.index()
-        if where is not None:
-            index = index.among(np.array(reader.matching_ids(where), dtype=np.int64))
-        searcher = Searcher.open(reader.artefacts, index, device)
-        found = searcher.search(pixels, max(k, LOOKED_AT) if judged else k)
-        items = reader.items(sorted({int(item_id) for item_id in found.ids.flat}))
-        rows = [
-            [Hit(items[int(i)], float(s)) for i, s in zip(ids, scores, strict=True)]
-            for ids, scores in zip(found.ids, found.similarities, strict=True)
-        ]
-        generation, categories = reader.generation.generation_id, frozenset(reader.category_ids())
-        queries = tuple((str(path), hits[:k]) for path, hits in zip(paths, rows, strict=True))
-        if not judged:
-            return Answer(generation, queries, categories)
-        verdicts = tuple(
-            searcher.rule.judge([hit.similarity for hit in hits], [hit.item.category_id for hit in hits])
-            for hits in rows
-        )
-        return Answer(generation, queries, categories, verdicts, searcher.rule.reason)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import final
+from typing import Generic, TypeVar, final
 
 from continual_dml.errors import CdmlError, WorkspaceError
 from continual_dml.records import Generation
@@ -17,6 +17,8 @@ from storage.index.stored import StoredIndex
 from storage.reader import WorkspaceReader
 from storage.self_test import run_self_test
 from storage.workspace import Workspace
+
+_Prepared = TypeVar("_Prepared")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +30,16 @@ class Health:
 
 
 @dataclass(slots=True, eq=False)
-class Snapshot:
-    """One ``generation``, open: its catalogue and files through ``reader``, its ``index`` in memory."""
+class Snapshot(Generic[_Prepared]):
+    """One ``generation``, open: its catalogue and files through ``reader``, its ``index`` in memory.
+
+    ``prepared``: what the reader's user made of it before it answered for the first time.
+    """
 
     generation: Generation
     reader: WorkspaceReader
     index: StoredIndex
+    prepared: _Prepared
     _users: int = 0
     _retired: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -66,26 +72,35 @@ class Snapshot:
         self.reader.__exit__(None, None, None)
 
 
+def unprepared(reader: WorkspaceReader, index: StoredIndex) -> None:
+    """Make nothing more of a generation than it is."""
+
+
 @final
-class LiveReader:
+class LiveReader(Generic[_Prepared]):
     """Context manager over whatever generation is live; thread-safe.
 
     Args:
         workspace: with at least one task.
+        prepare: is given each generation before it answers, for instance to load its model, so that nobody
+            who asks has to wait for that; :func:`unprepared` where there is nothing to do.
 
     Raises:
         CatalogError: on entry, where nothing is ingested yet or the catalogue cannot answer.
         GalleryError: on entry, where the live generation is damaged.
     """
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(
+        self, workspace: Workspace, prepare: Callable[[WorkspaceReader, StoredIndex], _Prepared]
+    ) -> None:
         self.workspace = workspace
+        self._prepare = prepare
         self._resources = ExitStack()
-        self._opened: tuple[Database, Snapshot] | None = None
+        self._opened: tuple[Database, Snapshot[_Prepared]] | None = None
         self._problem: str | None = None
         self._refreshing = threading.Lock()
 
-    def __enter__(self) -> LiveReader:
+    def __enter__(self) -> LiveReader[_Prepared]:
         with ExitStack() as resources:
             database = Database(self.workspace.database_url, read_only=True)
             resources.enter_context(closing(database))
@@ -108,7 +123,7 @@ class LiveReader:
         return Health(self._current().generation.generation_id, self._problem)
 
     @contextmanager
-    def snapshot(self) -> Iterator[Snapshot]:
+    def snapshot(self) -> Iterator[Snapshot[_Prepared]]:
         """Yield the generation that answers; it stays as it is and open for as long as the block lasts."""
         current = self._current()
         while not current.enter():  # it was replaced and closed between the two lines
@@ -138,6 +153,9 @@ class LiveReader:
             except CdmlError as error:
                 self._problem = str(error)
                 return False
+            except Exception as error:  # noqa: BLE001 - whatever it is, what answers now goes on answering
+                self._problem = f"unexpected {type(error).__name__}: {error}"
+                return False
             self._opened, self._problem = (database, newer), None
         current.retire()
         return True
@@ -159,7 +177,7 @@ class LiveReader:
             stop.set()
             thread.join()
 
-    def _load(self, database: Database) -> Snapshot:
+    def _load(self, database: Database) -> Snapshot[_Prepared]:
         """Open the live generation and let it prove what it had to prove before it was published."""
         with ExitStack() as resources:
             reader = resources.enter_context(WorkspaceReader(self.workspace))
@@ -168,14 +186,14 @@ class LiveReader:
                 gallery = queries.gallery_ids(connection, number)
                 parts = queries.parts(connection, number)
             index = run_self_test(reader.artefacts, gallery, parts, None)
-            snapshot = Snapshot(reader.generation, reader, index)
+            snapshot = Snapshot(reader.generation, reader, index, self._prepare(reader, index))
             resources.pop_all()
         return snapshot
 
-    def _current(self) -> Snapshot:
+    def _current(self) -> Snapshot[_Prepared]:
         return self._open()[1]
 
-    def _open(self) -> tuple[Database, Snapshot]:
+    def _open(self) -> tuple[Database, Snapshot[_Prepared]]:
         if self._opened is None:
             raise WorkspaceError(
                 f"the reader of {self.workspace.root} is closed: open it with a `with` statement"

@@ -16,8 +16,8 @@ from continual_dml.settings import StreamSettings
 from streams.image_reader import read_image
 
 if TYPE_CHECKING:
-    from cli.wiring import Answer, Hit
-    from continual_dml.strategies.acceptance import Verdict
+    from cli.searching import Answer, Hit
+    from continual_dml.verdicts import Verdict
 
 TILE, FRAME, GAP, CAPTION, MARGIN, LEGEND = 120, 4, 16, 40, 28, 34
 PER_LINE, MOST_QUERIES = 10, 40

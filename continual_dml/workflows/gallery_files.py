@@ -72,6 +72,14 @@ class StoredPart:
         vectors: NDArray[np.float32] = stored["vectors"]
         return vectors
 
+    def vector(self, row: int) -> NDArray[np.float32]:
+        """Return the unit vector (D,) of one of them, without computing the others."""
+        view = self.view
+        one: NDArray[np.float32] = (
+            self.vectors[row] if view is None else view(self.features[row : row + 1])[0]
+        )
+        return one
+
     @property
     def computed(self) -> bool:
         """Whether the vectors are computed from the features; else they are stored."""

@@ -1,4 +1,4 @@
-"""Ask the gallery: embed query images with the live model and find their neighbours."""
+"""Ask the gallery: embed query images with the live model, and judge what is found for them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from continual_dml.embedding.cohort import restore_members
 from continual_dml.embedding.embedder import Embedder
 from continual_dml.embedding.extract import extract_each, side_by_side
 from continual_dml.embedding.precision import Compute, choose_compute
-from continual_dml.ports import Artefacts, VectorIndex
-from continual_dml.records import Neighbours
+from continual_dml.ports import Artefacts
 from continual_dml.settings import Settings
 from continual_dml.strategies.acceptance import AcceptanceRule
 from continual_dml.strategies.heads import Head
@@ -21,16 +20,15 @@ from continual_dml.strategies.state import group_name, stored_head
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Searcher:
-    """One generation's networks and index, ready to be asked; ``rule`` judges what they answer."""
+    """One generation's networks, ready to embed queries; ``rule`` judges what the nearest items say."""
 
     embedders: tuple[Embedder, ...]
     head: Head
-    index: VectorIndex
     compute: Compute
     rule: AcceptanceRule
 
     @classmethod
-    def open(cls, artefacts: Artefacts, index: VectorIndex, device: str = "auto") -> Searcher:
+    def open(cls, artefacts: Artefacts, device: str = "auto") -> Searcher:
         """Load the model of a published generation.
 
         Raises:
@@ -47,12 +45,8 @@ class Searcher:
         heads = [artefacts.read_tensors(f"{group_name('head', number)}.safetensors") for number in members]
         head = stored_head(models, heads, settings)
         rule = AcceptanceRule.from_report(artefacts.read_json("report.json"))
-        return cls(tuple(embedders), head, index, compute, rule)
+        return cls(tuple(embedders), head, compute, rule)
 
     def embed(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return unit vectors (Q, D) of stored squares (Q, S, S, 3)."""
         return self.head(side_by_side(extract_each(self.embedders, pixels, self.compute)))
-
-    def search(self, pixels: NDArray[np.uint8], k: int) -> Neighbours:
-        """Return the ``k`` nearest gallery items of each query image (Q, S, S, 3)."""
-        return self.index.search(self.embed(pixels), k)

@@ -67,6 +67,7 @@ def test_without_a_workspace_it_is_what_a_new_one_would_get(own_file, monkeypatc
 
 def test_a_password_is_never_shown(monkeypatch):
     monkeypatch.setenv("CDML_DATABASE_URL", SECRET)
+    monkeypatch.setenv("CDML_TOKEN", "s3cr3t")
 
     found = origins(Shell(), None)
 

@@ -8,10 +8,10 @@ import pytest
 
 from cli.render.answers import show_answer
 from cli.render.thresholds import MOST_DOUBTFUL, doubtful_categories, threshold_text
+from cli.searching import Answer, Hit
 from cli.shell import Shell
-from cli.wiring import Answer, Hit
 from continual_dml.records import CatalogItem, Role
-from continual_dml.strategies.acceptance import Verdict
+from continual_dml.verdicts import Verdict
 
 APPLE = Hit(CatalogItem(1, 1, "apple", 1, "fruit", Role.GALLERY, "hash", "/a.png"), 0.41)
 MATCH, NO_MATCH = Verdict(True, 0.4, 0.93), Verdict(False, 0.55, 0.2)

@@ -106,7 +106,10 @@ def test_a_comparison_takes_of_the_users_file_what_is_of_the_machine(tmp_path, m
         ("[trainin]", r"unknown setting 'trainin': did you mean training\?"),
         ("[training]\ndevize = 'cpu'", r"unknown setting in \[training\] 'devize': did you mean device"),
         ("[model]\ncohort = 2", r"unknown setting 'model'"),
-        ("database_url = 'sqlite:////x'", r"database_url belongs to one workspace"),
+        (
+            "database_url = 'sqlite:////x'",
+            r"database_url cannot stand here: give it as a flag, or as CDML_DATABASE_URL",
+        ),
         ("seed = '3'", r"seed = '3': this is not a whole number"),
         ("seed = true", r"seed = True: this is not a whole number"),
         ("averaging = 1", r"averaging = 1: this is not true or false"),

@@ -72,8 +72,8 @@ def test_added_images_find_themselves_and_no_other_file_changes(
     assert after.keys() - before.keys() == {f"{name}-00000002.safetensors" for name in births}
     assert (result.addition.categories, result.addition.train_images) == (2, 20)
     with WorkspaceReader(workspace) as reader:
-        searcher = Searcher.open(reader.artefacts, reader.index(), "cpu")
-        found = searcher.search(pixels_of(workspace, paths_below(more)), k=1)
+        searcher = Searcher.open(reader.artefacts, "cpu")
+        found = reader.index().search(searcher.embed(pixels_of(workspace, paths_below(more))), k=1)
         items = reader.items(found.ids[:, 0].tolist())
         assert [items[int(number)].path for number in found.ids[:, 0]] == paths_below(more)
         assert {item.task for item in items.values()} == {"task-from-4"}
@@ -192,8 +192,8 @@ def test_added_images_are_found_from_the_memory_of_a_cohort_too(
     for member in state_of(target, cohort=2).members:
         assert member.statistics.counts[-1] == 10
     with WorkspaceReader(target) as reader:
-        searcher = Searcher.open(reader.artefacts, reader.index(), "cpu")
-        found = searcher.search(pixels_of(target, paths_below(more)), k=1)
+        searcher = Searcher.open(reader.artefacts, "cpu")
+        found = reader.index().search(searcher.embed(pixels_of(target, paths_below(more))), k=1)
         items = reader.items(found.ids[:, 0].tolist())
     assert [items[int(number)].path for number in found.ids[:, 0]] == paths_below(more)
 

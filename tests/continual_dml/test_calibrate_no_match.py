@@ -10,7 +10,8 @@ import pytest
 from continual_dml.ports import SilentListener
 from continual_dml.records import Role
 from continual_dml.settings import NO_LIMIT
-from continual_dml.strategies.acceptance import LOOKED_AT, AcceptanceRule, Verdict
+from continual_dml.strategies.acceptance import LOOKED_AT, AcceptanceRule
+from continual_dml.verdicts import Verdict
 from continual_dml.workflows.delete_items import delete_items
 from continual_dml.workflows.ingest_task import IngestResult
 from continual_dml.workflows.refresh_gallery import RefreshTools
@@ -39,8 +40,8 @@ def pixels_of(workspace: Workspace, paths: list[str]) -> np.ndarray:
 
 
 def judged(reader: WorkspaceReader, pixels: np.ndarray) -> list[Verdict]:
-    searcher = Searcher.open(reader.artefacts, reader.index())
-    found = searcher.search(pixels, LOOKED_AT)
+    searcher = Searcher.open(reader.artefacts)
+    found = reader.index().search(searcher.embed(pixels), LOOKED_AT)
     items = reader.items(sorted(set(found.ids.ravel().tolist())))
     return [
         searcher.rule.judge(row.tolist(), [items[int(number)].category_id for number in ids])

@@ -58,10 +58,10 @@ def test_a_cohort_answers_for_categories_whose_images_are_gone(
     with WorkspaceReader(workspace) as reader:
         names = set(reader.artefacts.names())
         assert {"model.safetensors", "model-1.safetensors", "drift-00000002-1.safetensors"} <= names
-        searcher = Searcher.open(reader.artefacts, reader.index())
-        assert searcher.index.dimension == width
+        searcher = Searcher.open(reader.artefacts)
+        assert reader.index().dimension == width
         assert searcher.embed(pixels).shape == (1, width)
-        found = searcher.search(pixels, k=3)
+        found = reader.index().search(searcher.embed(pixels), k=3)
         items = reader.items(found.ids[0].tolist())
         assert [items[int(item_id)].category for item_id in found.ids[0]] == ["category-1"] * 3
         assert np.all(np.diff(found.similarities[0]) <= 1e-6)

@@ -81,11 +81,11 @@ def test_a_gallery_image_finds_itself_first(task_folder: Draw, ingest: Ingest, w
     ingest(task_folder(4))
     with WorkspaceReader(workspace) as reader:
         settings = workspace.settings
-        searcher = Searcher.open(reader.artefacts, reader.index(), "cpu")
+        searcher = Searcher.open(reader.artefacts, "cpu")
         items = [i for i in reader.items(list(range(1, 81))).values() if i.role is Role.GALLERY]
         decode = ThreadedImageReader(settings.model.stored_side_pixels, settings.streams)
         pixels, _ = decode.read([item.path for item in items])
-        found = searcher.search(pixels, k=3)
+        found = reader.index().search(searcher.embed(pixels), k=3)
     assert found.ids.shape == (len(items), 3)
     assert found.ids[:, 0].tolist() == [item.item_id for item in items]
     assert found.similarities[:, 0].min() > 0.999

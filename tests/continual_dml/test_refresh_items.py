@@ -62,7 +62,7 @@ def test_everything_reachable_becomes_what_the_live_model_says(carried: Workspac
     after = vectors_of(carried)
     assert after.keys() == before.keys(), "no item is lost and none changes its number"
     with WorkspaceReader(carried) as reader:
-        searcher = Searcher.open(reader.artefacts, reader.index())
+        searcher = Searcher.open(reader.artefacts)
         side = carried.settings.model.stored_side_pixels
         images = ThreadedImageReader(side, carried.settings.streams)
         items = reader.items(sorted(after))

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from storage.index.stored import StoredIndex
-from storage.live_reader import LiveReader
+from storage.live_reader import LiveReader, unprepared
 from storage.reader import WorkspaceReader
 from storage.store import WorkspaceStore
 from storage.workspace import Workspace
@@ -119,7 +119,7 @@ def ask(reader: WorkspaceReader, index: StoredIndex, choose: random.Random) -> N
 @contextmanager
 def following(workspace: Workspace) -> Iterator[Callable[[random.Random], None]]:
     """Yield a way to ask in a process that stays and follows the live generation."""
-    with LiveReader(workspace) as live, live.following(_REFRESH_SECONDS):
+    with LiveReader(workspace, unprepared) as live, live.following(_REFRESH_SECONDS):
 
         def ask_the_live_one(choose: random.Random) -> None:
             with live.snapshot() as snapshot:

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from continual_dml.errors import CatalogError, WorkspaceError
-from storage.live_reader import LiveReader
+from storage.live_reader import LiveReader, unprepared
 from storage.store import WorkspaceStore
 
 
 @pytest.fixture
 def following(two):
-    with LiveReader(two) as live:
+    with LiveReader(two, unprepared) as live:
         yield live
 
 
@@ -124,9 +124,9 @@ def test_threads_that_ask_while_generations_change_get_whole_answers(two, follow
 
 
 def test_there_must_be_something_to_read_and_a_closed_one_says_so(workspace, two):
-    with pytest.raises(CatalogError, match="holds no task yet"), LiveReader(workspace):
+    with pytest.raises(CatalogError, match="holds no task yet"), LiveReader(workspace, unprepared):
         pass
-    with LiveReader(two) as live:
+    with LiveReader(two, unprepared) as live:
         pass
     for use in (live.refresh, lambda: live.health, lambda: live.snapshot().__enter__()):
         with pytest.raises(WorkspaceError, match="closed"):

@@ -14,7 +14,7 @@ from continual_dml.ports import SilentListener
 from continual_dml.records import Deletion, PartCount, VectorState
 from storage.catalog.engine import Database
 from storage.filters import parse_filter
-from storage.live_reader import LiveReader
+from storage.live_reader import LiveReader, unprepared
 from storage.pgvector import tables
 from storage.pgvector.index import FILE_NAME, PgvectorKind
 from storage.reader import WorkspaceReader
@@ -77,7 +77,7 @@ def test_threads_search_while_newer_generations_take_over(there, tmp_path, publi
 
     with WorkspaceStore(there) as store:
         publish(store, "task-0", tmp_path)
-        with LiveReader(there) as live:
+        with LiveReader(there, unprepared) as live:
             threads = [threading.Thread(target=ask, args=(live,)) for _ in range(3)]
             for thread in threads:
                 thread.start()

@@ -11,7 +11,7 @@ from continual_dml.errors import CatalogError, CorruptIndex, UnknownChoice
 from continual_dml.records import GalleryRefresh, PartCount, VectorState
 from storage.catalog.postgres import CHANNEL
 from storage.generations import read_generations
-from storage.live_reader import LiveReader
+from storage.live_reader import LiveReader, unprepared
 from storage.pgvector.tables import table_of
 from storage.reader import WorkspaceReader
 from storage.store import WorkspaceStore
@@ -197,7 +197,7 @@ def test_one_that_is_damaged_does_not_go_live_and_verify_finds_it(small):
 
 
 def test_who_follows_the_live_generation_never_loads_it_before_it_is_promoted(small):
-    with LiveReader(small) as reader:
+    with LiveReader(small, unprepared) as reader:
         refuse(small)
         assert reader.refresh() is False
         assert (reader.health.generation_id, reader.health.problem) == (1, None)

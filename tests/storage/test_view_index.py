@@ -22,7 +22,7 @@ from storage import proven_files
 from storage.backup import back_up, restore
 from storage.index.flat import FlatIndex
 from storage.index.flat_view import FILE_NAME, KIND, FlatViewIndex
-from storage.live_reader import LiveReader
+from storage.live_reader import LiveReader, unprepared
 from storage.proven_files import is_proven
 from storage.reader import WorkspaceReader
 from storage.repair import index_is_damaged
@@ -155,7 +155,7 @@ def test_it_can_follow_and_be_followed_by_a_generation_with_vectors(three, tmp_p
 def test_a_reader_that_follows_takes_it_over(three, tmp_path):
     with WorkspaceStore(three) as store:
         store.rollback(2)
-    with LiveReader(three) as reader:
+    with LiveReader(three, unprepared) as reader:
         with WorkspaceStore(three) as store:
             store.rollback(3)
         assert reader.refresh()
