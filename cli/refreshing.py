@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from cli.wiring import image_reader, writing
@@ -22,16 +21,14 @@ def run_refresh(workspace: Workspace, chosen: Mapping[str, Any], listener: Progr
         CatalogError: nothing is ingested yet.
         GalleryError: all were to be embedded anew, and an image is missing.
     """
-    from cli.settings import compute_device, reembed_budget, refresh_mode, task_settings
+    from cli.settings import reembed_budget, refresh_mode, settings_of, task_settings
     from continual_dml.settings import REFRESH_AGAIN
     from continual_dml.workflows.refresh_gallery import RefreshTools
     from continual_dml.workflows.refresh_items import refresh_items
 
     mode, budget = refresh_mode(chosen, REFRESH_AGAIN), reembed_budget(chosen)
-    stored = workspace.settings
-    device = compute_device(chosen) if "device" in chosen else stored.training.device
+    stored = settings_of(workspace)
     settings = task_settings(stored, chosen)
-    settings = replace(settings, training=replace(settings.training, device=device))
     with writing(workspace, listener) as store:
         tools = RefreshTools(store, image_reader(stored), listener)
         return refresh_items(mode, budget, tools, settings)

@@ -20,10 +20,6 @@ def refresh(
     budget: options.ReembedBudget = None,
     max_forgetting: options.MaxForgetting = None,
     device: options.Device = None,
-    workspace: options.Workspace = None,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """Bring the gallery up to date without learning.
 
@@ -38,7 +34,7 @@ def refresh(
         "max_forgetting": max_forgetting,
         "device": device,
     }
-    with entered(context, workspace, as_json, quiet, debug) as shell:
+    with entered(context) as shell:
         from cli.refreshing import run_refresh
         from cli.render.progress import progress_listener
         from cli.settings import merged_options
@@ -46,7 +42,7 @@ def refresh(
 
         chosen = {name: value for name, value in merged_options(flags).items() if name in flags}
         opened = open_workspace(shell.folder)
-        with progress_listener(shell.quiet) as listener:
+        with progress_listener(shell) as listener:
             result = run_refresh(opened, chosen, listener)
         _show(shell, result)
 

@@ -41,27 +41,23 @@ def serve(
     allow_host: AllowHost = None,
     max_upload: MostMegabytes = 20,
     device: options.Device = None,
-    workspace: options.Workspace = None,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """Serve the search page and the HTTP API, until Ctrl-C.
 
     Read-only. Each new generation answers within seconds of its publication; while a server runs, `cdml
     query` asks it instead of loading the model. With --json the address is printed as a document.
     """
-    with entered(context, workspace, as_json, quiet, debug) as shell:
+    with entered(context) as shell:
         _require_extra()
-        from cli.settings import compute_device, merged_options
+        from cli.settings import compute_device, merged_options, settings_of
         from cli.web.running import ServeRequest
         from cli.web.running import serve as run
         from cli.wiring import open_workspace
 
         access = _access(host, token, allow_host or [])
-        chosen = compute_device(merged_options({"device": device}))
-        request = ServeRequest(host, port, chosen, access, max_upload << 20)
         opened = open_workspace(shell.folder)
+        chosen = compute_device(merged_options({"device": device}), settings_of(opened))
+        request = ServeRequest(host, port, chosen, access, max_upload << 20)
         run(opened, request, shell.note, lambda address: _tell(shell, address))
 
 

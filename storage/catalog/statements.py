@@ -114,6 +114,11 @@ def read_generation(run: RunStatement, wanted: str) -> Generation:
     return published[wanted]
 
 
+def read_published(run: RunStatement) -> list[int]:
+    """Return the numbers of all published generations, oldest first."""
+    return sorted(int(row[0]) for row in run(_PUBLISHED, {}))
+
+
 def read_tags(run: RunStatement) -> dict[str, int]:
     """Return all tags, name to generation."""
     return {str(name): int(number) for name, number in run(_TAGS, {})}
