@@ -37,7 +37,7 @@ faults: $(STAMP)
 	$(BIN)/python -m tests.faults.mutations
 	$(BIN)/python -m tests.faults.traffic --seconds 60
 	$(BIN)/python -m tests.faults.traffic --seconds 600 --kill
-	CDML_EXAMPLES=200 $(BIN)/python -m pytest tests/faults/test_state_machine.py
+	CDML_TEST_EXAMPLES=200 $(BIN)/python -m pytest tests/faults/test_state_machine.py
 
 # The quick comparison; the long one, on real photos, is `python -m benchmarks.grocery_stream`.
 bench: $(STAMP)

@@ -101,7 +101,7 @@ class Searcher:
         return [answers(found.answer)[0] for found in self._live.search(asked)] if asked else []
 
     def embed(self, images: Iterable[GivenImage]) -> NDArray[np.float32]:
-        """Return the unit vectors (n, D) that images are searched with; arguments as of :meth:`query_many`."""
+        """Return unit vectors (n, D) that images are searched with; arguments as of :meth:`query_many`."""
         squares = read_squares(self._stored, images)
         if self._follow:
             self._live.refresh()

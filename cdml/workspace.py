@@ -186,16 +186,16 @@ class Workspace(Learning, Upkeep):
         return query_once(self._stored, images, k, where, device, threshold=threshold)
 
     def searcher(self, device: str = "auto", *, follow: bool = True) -> Searcher:
-        """Return a session for many queries, for a ``with`` statement; arguments as of :class:`cdml.Searcher`."""
+        """Return a session for many queries; to be used, and arguments, as :class:`cdml.Searcher` says."""
         return Searcher(self._stored, device, follow=follow)
 
     def embedder(self, device: str = "cpu") -> Embedder:
-        """Return the live generation's model as a PyTorch module; arguments as of :meth:`cdml.Embedder.open`."""
+        """Return the live model as a PyTorch module; arguments as of :meth:`cdml.Embedder.open`."""
         from cdml.embedder import Embedder
 
         return Embedder.open(self._stored, device)
 
     def embed(self, images: Iterable[GivenImage], *, device: str = "auto") -> NDArray[np.float32]:
-        """Return the unit vectors (n, D) that images are searched with; arguments as of :meth:`query_many`."""
+        """Return unit vectors (n, D) that images are searched with; arguments as of :meth:`query_many`."""
         with self.searcher(device) as searcher:
             return searcher.embed(images)

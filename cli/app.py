@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from gc import set_threshold
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
+import typer.main
+from typer.core import TyperGroup
 
-from cli import options
 from cli.commands.add import add
 from cli.commands.backup import backup
 from cli.commands.benchmark import benchmark
 from cli.commands.compact import compact
+from cli.commands.config import config
 from cli.commands.delete import delete
 from cli.commands.demo import demo
 from cli.commands.gc import gc
@@ -24,12 +26,13 @@ from cli.commands.refresh import refresh
 from cli.commands.report import report
 from cli.commands.restore import restore
 from cli.commands.rollback import rollback
+from cli.commands.serve import serve
 from cli.commands.statistics import statistics
 from cli.commands.status import status
 from cli.commands.tag import tag
 from cli.commands.tasks import tasks
 from cli.commands.verify import verify
-from cli.shell import Shell
+from cli.shared_options import add_shared_options
 from continual_dml import __version__
 
 app = typer.Typer(
@@ -49,24 +52,18 @@ def _show_version(wanted: bool) -> None:
 
 
 @app.callback()
-def shared_options(
-    context: typer.Context,
-    workspace: options.RootWorkspace = None,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
+def whole(
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
     """Image search that learns new categories one task at a time, and says what it forgot.
 
-    The options here may stand before or after a command. Exit codes: 0 done, 1 failure, 2 usage, 3 done but
-    not with everything, 4 no match, 5 built but not live, 6 workspace locked, 7 integrity problem, 130
-    interrupted.
+    The options here, but --version and those about completion, may stand before or after a command. Exit
+    codes: 0 done, 1 failure, 2 usage, 3 done but not with everything, 4 no match, 5 built but not live, 6
+    workspace locked, 7 integrity problem, 130 interrupted.
     """
     del version  # answered by its callback
-    context.obj = Shell(workspace, as_json, quiet, debug)
 
 
 app.command("init")(init)
@@ -74,6 +71,7 @@ app.command("ingest-task")(ingest_task)
 app.command("add")(add)
 app.command("refresh")(refresh)
 app.command("query")(query)
+app.command("serve")(serve)
 app.command("report")(report)
 app.command("tasks")(tasks)
 app.command("status")(status)
@@ -90,6 +88,7 @@ app.command("backup")(backup)
 app.command("restore")(restore)
 app.command("demo")(demo)
 app.command("benchmark")(benchmark)
+app.add_typer(config, name="config")
 
 
 RARELY = 20_000, 20, 50
@@ -97,10 +96,17 @@ RARELY = 20_000, 20, 50
 would take a good part of every command that imports torch."""
 
 
+def command_line() -> TyperGroup:
+    """Return the whole command line: every command of ``app``, with the shared options."""
+    group = cast("TyperGroup", typer.main.get_command(app))
+    add_shared_options(group)
+    return group
+
+
 def main() -> None:
     """Run the command line and exit."""
     set_threshold(*RARELY)
-    app(prog_name="cdml")
+    command_line()(prog_name="cdml")
 
 
 if __name__ == "__main__":

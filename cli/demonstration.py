@@ -67,7 +67,7 @@ def make_demo(shell: Shell, directory: Path, size: DemoSize) -> DemoResult:
         WorkspaceError: the directory is not an earlier demo's, or another demo is at work there.
     """
     begin = time.perf_counter()
-    with _claimed(directory), progress_listener(shell.quiet) as listener:
+    with _claimed(directory), progress_listener(shell) as listener:
         _render(directory, size, listener)
         workspace = create_workspace(directory / WORKSPACE, demo_settings(size), None, "none")
         outcomes = []

@@ -38,9 +38,11 @@ class LoadedGeneration:
     """
 
     def __init__(self, reader: WorkspaceReader, device: str) -> None:
+        from continual_dml.workflows.nearest_classes import ClassPrototypes
         from continual_dml.workflows.search import Searcher
 
         self.searcher: Searcher = Searcher.open(reader.artefacts, device)
+        self.prototypes: ClassPrototypes = ClassPrototypes.of(reader.artefacts, self.searcher.head)
         self.category_ids = reader.category_ids()
         self.category_names = {number: name for name, number in self.category_ids.items()}
         self.categories = frozenset(self.category_ids)
@@ -53,13 +55,6 @@ class LoadedGeneration:
 
         for count in WARMED_UP:
             self.searcher.embed(np.zeros((count, side_pixels, side_pixels, 3), dtype=np.uint8))
-
-    @cached_property
-    def prototypes(self) -> ClassPrototypes:
-        """The embeddings of the classes' mean features."""
-        from continual_dml.workflows.nearest_classes import ClassPrototypes
-
-        return ClassPrototypes.of(self._reader.artefacts, self.searcher.head)
 
     def vector_of(self, item_id: int) -> NDArray[np.float32] | None:
         """Return the stored unit vector (D,) of a gallery item, None where there is no such item."""
@@ -98,10 +93,11 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Found:
-    """The ``answer`` to one query, its unit ``vector`` (D,), and the generation that was asked."""
+    """The ``answer`` to one query, its unit ``vector`` (D,), and the generation that was ``asked``."""
 
     answer: Answer
     vector: NDArray[np.float32]
+    asked: LoadedGeneration
 
 
 @final
@@ -187,7 +183,7 @@ class LiveSearcher:
                         () if verdict is None else (verdict,),
                         None if rule is None else rule.reason,
                     )
-            return [Found(answers[place], vectors[place]) for place in range(len(queries))]
+            return [Found(answers[place], vectors[place], loaded) for place in range(len(queries))]
 
     def _load(self, reader: WorkspaceReader, index: StoredIndex) -> LoadedGeneration:
         del index

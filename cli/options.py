@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from cli import completion
 from continual_dml.settings import (
     DEVICES,
     ENSEMBLES,
@@ -22,8 +23,6 @@ from continual_dml.settings import (
     SELF_DISTILLATIONS,
     TRIPLET_MINERS,
 )
-
-DEFAULT_WORKSPACE = Path(".cdml")
 
 
 def _of(*names: str) -> Callable[[str], list[str]]:
@@ -42,15 +41,6 @@ def _one_of(names: tuple[str, ...]) -> str:
 _Text = str | None
 _Whole = int | None
 _Real = float | None
-
-_WORKSPACE_HELP = "The workspace's folder (env CDML_WORKSPACE, default .cdml)."
-RootWorkspace = Annotated[
-    Path | None, typer.Option("--workspace", "-w", envvar="CDML_WORKSPACE", help=_WORKSPACE_HELP)
-]
-Workspace = Annotated[Path | None, typer.Option("--workspace", "-w", help=_WORKSPACE_HELP)]
-Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON document on stdout.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes on stderr.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 Backbone = Annotated[
     _Text,
@@ -80,6 +70,7 @@ Index = Annotated[
         help="How vectors are searched: flat (exact, default), flat-f16 (exact, reads half as much), hnsw, "
         "ivf or ivf-pq for large galleries, or pgvector in the PostgreSQL database itself; what is missed is "
         "measured at each publication. May be changed later in cdml.toml.",
+        autocompletion=completion.index_kinds,
     ),
 ]
 KeepGenerations = Annotated[
@@ -131,7 +122,12 @@ Ensemble = Annotated[
     ),
 ]
 
-TaskName = Annotated[_Text, typer.Option("--name", help="Name of the task. Default: the folder's name.")]
+TaskName = Annotated[
+    _Text,
+    typer.Option(
+        "--name", help="Name of the task. Default: the folder's name.", autocompletion=completion.task_names
+    ),
+]
 Method = Annotated[
     _Text, typer.Option(help=f"How to learn. {_one_of(METHODS)}", autocompletion=_of(*METHODS))
 ]
@@ -258,8 +254,14 @@ Where = Annotated[
 ReportGeneration = Annotated[
     _Text,
     typer.Option(
-        "--generation", metavar="GENERATION", help="A number or a tag, see `cdml generations`. Default: live."
+        "--generation",
+        metavar="GENERATION",
+        help="A number or a tag, see `cdml generations`. Default: live.",
+        autocompletion=completion.generations,
     ),
+]
+Cold = Annotated[
+    bool, typer.Option("--cold", help="Load the model here, even where a server of this workspace runs.")
 ]
 NoThreshold = Annotated[
     bool,

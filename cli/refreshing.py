@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class RefreshRequest:
     """What ``cdml refresh`` was asked for: a mode, how much may be embedded anew, and settings.
 
-    ``settings`` say where to compute and what the quality gate asks; the network is the live generation's.
+    ``settings`` say where to compute, how images are read and what the quality gate asks; the network is that of
+    the live generation.
     """
 
     mode: str
@@ -38,5 +39,5 @@ def run_refresh(request: RefreshRequest, workspace: Workspace, listener: Progres
     from continual_dml.workflows.refresh_items import refresh_items
 
     with writing(workspace, listener) as store:
-        tools = RefreshTools(store, image_reader(workspace.settings), listener)
+        tools = RefreshTools(store, image_reader(request.settings), listener)
         return refresh_items(request.mode, request.budget, tools, request.settings)

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     from continual_dml.ports import VectorIndex
     from continual_dml.records import CatalogItem
-    from continual_dml.strategies.acceptance import AcceptanceRule, Verdict
+    from continual_dml.strategies.acceptance import AcceptanceRule
+    from continual_dml.verdicts import Verdict
     from storage.filters import Filter
     from storage.reader import WorkspaceReader
     from storage.workspace import Workspace

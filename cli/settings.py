@@ -1,31 +1,25 @@
-"""Settings from four places, the strongest first: flags, ``CDML_*`` variables, ``cdml.toml``, defaults."""
+"""Settings from five places, the strongest first.
+
+Flags, ``CDML_*`` variables, the workspace's ``cdml.toml``, the user's own file, defaults.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
-
+from cli.option_table import NEW, OPTIONS, TASK, nested
+from cli.sources import read_user_file, read_variables
 from continual_dml.errors import SettingsError, UnknownChoice
 from continual_dml.settings import DEVICES, NO_LIMIT, REFRESH_MODES, RefreshBudget, Settings
 from continual_dml.settings.changes import parse_change, with_change
+from continual_dml.settings.layers import laid_over
 
-_LENGTHS = ("steps", "epochs")
-_TRAINING = (
-    *_LENGTHS,
-    *("method", "head", "loss", "miner", "seed", "device", "learning_rate", "precision"),
-    *("batch_categories", "images_per_category", "averaging"),
-)
-_SELF_DISTILLATION = {
-    "self_distillation": "kind",
-    "self_distillation_weight": "weight",
-    "self_distillation_teacher": "teacher",
-}
-_GATE = ("max_forgetting", "min_recall", "min_refresh_efficiency")
+if TYPE_CHECKING:
+    from storage.workspace import Workspace
+
 NOT_IN_AN_INGEST = {
     "model": "the network stays as `cdml init` made it; make another workspace for another network"
 }
@@ -35,78 +29,55 @@ NOT_IN_A_BENCHMARK = {
     "model.pretrained": "use --weights",
     "gate": "a comparison publishes nothing that a gate could keep back",
 }
+OF_THE_MACHINE = ("device", "precision")
+"""What a comparison takes from the user's own file: the rest would make it another one on each machine."""
 _DEFAULT_REFRESH = "auto"
 _BUDGET = re.compile(r"(\d+(?:\.\d+)?(?=[smh])|\d+)([smh]?)")
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
-class Environment(BaseSettings):
-    """The ``CDML_*`` variables; a field that is None was not set."""
+def merged_options(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that are set for an existing workspace; a flag for steps silences CDML_EPOCHS.
 
-    model_config = SettingsConfigDict(env_prefix="CDML_", env_ignore_empty=True, extra="ignore")
-
-    backbone: str | None = None
-    weights: str | None = None
-    embedding_dim: int | None = None
-    image_side: int | None = None
-    database_url: str | None = None
-    keep_generations: int | None = None
-    index: str | None = None
-    flip: bool | None = None
-    feature_map: str | None = None
-    freeze_batch_norm: str | None = None
-    cohort: int | None = None
-    cohort_backbones: str | None = None
-    cohort_weights: str | None = None
-    ensemble: str | None = None
-    method: str | None = None
-    head: str | None = None
-    loss: str | None = None
-    miner: str | None = None
-    epochs: float | None = None
-    steps: int | None = None
-    seed: int | None = None
-    device: str | None = None
-    refresh: str | None = None
-    reembed_budget: str | None = None
-    learning_rate: float | None = None
-    precision: str | None = None
-    query_fraction: float | None = None
-    queries_per_category: int | None = None
-    self_distillation: str | None = None
-    self_distillation_weight: float | None = None
-    self_distillation_teacher: str | None = None
-    batch_categories: int | None = None
-    images_per_category: int | None = None
-    averaging: bool | None = None
-    max_forgetting: float | None = None
-    min_recall: float | None = None
-    min_refresh_efficiency: float | None = None
-
-
-def read_environment() -> dict[str, Any]:
-    """Return the ``CDML_*`` variables that are set, by option name.
+    Flags over variables over those of the user's own file that a workspace has no place for; the others are
+    weaker than ``cdml.toml``: see :func:`settings_of`.
 
     Raises:
-        SettingsError: a value of the wrong kind.
+        SettingsError: a variable or the user's file that cannot be.
     """
-    try:
-        return Environment().model_dump(exclude_none=True)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = f"CDML_{str(first['loc'][0]).upper()}"
-        raise SettingsError(
-            f"{name}={first['input']!r}: {first['msg'].lower()}; correct or unset it"
-        ) from error
+    homeless = {option.name for option in OPTIONS if option.counts == TASK and option.place is None}
+    return _merged(
+        flags, {name: value for name, value in read_user_file().options.items() if name in homeless}
+    )
 
 
-def merged_options(flags: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that are set, flags over variables; a flag for steps silences CDML_EPOCHS."""
+def new_workspace_options(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a workspace that is made: flags over variables over the user's own file.
+
+    Raises:
+        SettingsError: a variable or the user's file that cannot be.
+    """
+    return _merged(flags, read_user_file().options)
+
+
+def benchmark_options(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a comparison, of those that it has a flag for; raises as the others."""
+    own = {name: value for name, value in read_user_file().options.items() if name in OF_THE_MACHINE}
+    return {name: value for name, value in _merged(flags, own).items() if name in flags}
+
+
+def _merged(flags: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     given = {name: value for name, value in flags.items() if value is not None}
-    environment = read_environment()
-    if any(name in given for name in _LENGTHS):
-        environment = {name: value for name, value in environment.items() if name not in _LENGTHS}
-    return {**environment, **given}
+    return laid_over(laid_over(own, read_variables()), given)
+
+
+def settings_of(workspace: Workspace) -> Settings:
+    """Return the workspace's settings, with the user's own where ``cdml.toml`` says nothing.
+
+    Raises:
+        SettingsError: the user's file says what cannot be.
+    """
+    return workspace.settings_over(read_user_file().sections)
 
 
 def task_settings(stored: Settings, options: Mapping[str, Any]) -> Settings:
@@ -115,20 +86,8 @@ def task_settings(stored: Settings, options: Mapping[str, Any]) -> Settings:
     Raises:
         SettingsError: a value that cannot work.
     """
-    training = {name: options[name] for name in _TRAINING if name in options}
-    if any(name in training for name in _LENGTHS):
-        training = {**dict.fromkeys(_LENGTHS), **training}
-    inner = {field: options[name] for name, field in _SELF_DISTILLATION.items() if name in options}
-    if inner:
-        training["self_distillation"] = replace(stored.training.self_distillation, **inner)
-    streams = {name: options[name] for name in ("query_fraction", "queries_per_category") if name in options}
-    gate = {name: options[name] for name in _GATE if name in options}
-    return replace(
-        stored,
-        training=replace(stored.training, **training),
-        streams=replace(stored.streams, **streams),
-        gate=replace(stored.gate, **gate),
-    )
+    chosen = nested(options, [option for option in OPTIONS if option.counts == TASK])
+    return Settings.from_dict(laid_over(stored.as_dict(), chosen))
 
 
 def with_changes(settings: Settings, changes: Sequence[str], refused: Mapping[str, str]) -> Settings:
@@ -192,26 +151,12 @@ def workspace_settings(options: Mapping[str, Any]) -> Settings:
     Raises:
         SettingsError: a value that cannot work.
     """
-    names = {"image_side": "image_side_pixels"}
-    chosen = (
-        "backbone",
-        "embedding_dim",
-        "image_side",
-        "feature_map",
-        "freeze_batch_norm",
-        "cohort",
-        "ensemble",
-    )
-    model = {names.get(name, name): options[name] for name in chosen if name in options}
+    made = nested(options, [option for option in OPTIONS if option.counts == NEW])
+    values = {section: dict(made.get(section, {})) for section in ("model", "training")}
+    values["model"].setdefault("pretrained", options.get("weights") != "none")
     if "cohort_backbones" in options:
-        model["cohort_backbones"] = listed("--cohort-backbones", options["cohort_backbones"])
-    defaults = Settings()
-    with_model = replace(
-        defaults, model=replace(defaults.model, pretrained=options.get("weights") != "none", **model)
-    )
-    if "flip" in options:
-        with_model = replace(with_model, training=replace(with_model.training, flip=options["flip"]))
-    return with_model
+        values["model"]["cohort_backbones"] = listed("--cohort-backbones", options["cohort_backbones"])
+    return Settings.from_dict(values)
 
 
 _SMALL_PICTURES = {"glyphs", "omniglot"}
@@ -263,13 +208,13 @@ def numbers(option: str, text: str) -> tuple[int, ...]:
         raise SettingsError(f"{option} {text}: write whole numbers with commas, such as 41,10,10") from error
 
 
-def compute_device(options: Mapping[str, Any]) -> str:
-    """Return where to compute.
+def compute_device(options: Mapping[str, Any], settings: Settings | None = None) -> str:
+    """Return where to compute: what the options say, else the settings.
 
     Raises:
         UnknownChoice: no such device.
     """
-    device = str(options.get("device", "auto"))
+    device = str(options.get("device", (settings or Settings()).training.device))
     if device not in DEVICES:
         raise UnknownChoice("device", device, DEVICES)
     return device

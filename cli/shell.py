@@ -6,14 +6,15 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import typer
 
-from cli.options import DEFAULT_WORKSPACE
+from cli.option_table import PREFIX
 from continual_dml.errors import CdmlError
 
+DEFAULT_WORKSPACE = Path(".cdml")
 INTERRUPTED = 130
 INCOMPLETE = 3
 NO_MATCH = 4
@@ -28,6 +29,10 @@ class Shell:
         workspace: folder of the workspace; the default where none was named.
         as_json: whether stdout gets one JSON document.
         quiet: whether stderr gets errors only.
+        verbose: whether stderr gets more notes: what was read, how long each stage took.
+        no_progress: whether stderr gets notes, but no progress.
+        yes: whether every question is answered with yes.
+        offline: whether no connection to another machine may be opened.
         debug: whether errors show their traceback.
         exit_code: what the process ends with when nothing fails.
         published: the last generation that was published, for the message after an interrupt.
@@ -37,6 +42,10 @@ class Shell:
     workspace: Path | None = None
     as_json: bool = False
     quiet: bool = False
+    verbose: bool = False
+    no_progress: bool = False
+    yes: bool = False
+    offline: bool = False
     debug: bool = False
     exit_code: int = 0
     published: int | None = None
@@ -77,24 +86,44 @@ class Shell:
         if not self.quiet:
             print_error_line(message)
 
+    def detail(self, message: str) -> None:
+        """Write one line that only --verbose asks for to stderr."""
+        if self.verbose:
+            self.note(message)
+
+    def confirmed(self, question: str) -> bool | None:
+        """Ask a question with yes or no on the terminal; --yes answers it.
+
+        Returns:
+            The answer; None where nobody is asked: with --json, or where stdin or stderr is no terminal.
+
+        Raises:
+            KeyboardInterrupt: the question was left unanswered.
+        """
+        if self.yes:
+            return True
+        if self.as_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
+            return None
+        try:
+            return typer.confirm(printable(question), err=True)
+        except typer.Abort as error:
+            raise KeyboardInterrupt from error
+
 
 @contextmanager
-def entered(
-    context: typer.Context, workspace: Path | None, as_json: bool, quiet: bool, debug: bool
-) -> Iterator[Shell]:
-    """Yield the shell of a command: its own shared options over those given before the command.
+def entered(context: typer.Context) -> Iterator[Shell]:
+    """Yield the shell of a command, as the shared options made it (``cli/shared_options.py``).
 
     Every error ends as one line on stderr and the documented exit code.
     """
-    root = context.obj if isinstance(context.obj, Shell) else Shell()
-    shell = Shell(
-        root.workspace if workspace is None else workspace,
-        root.as_json or as_json,
-        root.quiet or quiet,
-        root.debug or debug,
-    )
+    shell = chosen_shell(context)
     _settle_streams(shell)
     try:
+        take_from_elsewhere(shell)
+        if shell.offline:
+            from cli.offline import go_offline
+
+            go_offline()
         yield shell
     except CdmlError as error:
         shell.exit_code = error.exit_code
@@ -109,6 +138,31 @@ def entered(
         _report(shell, f"error: unexpected {type(error).__name__}: {error}{hint}")
     if shell.exit_code:
         raise typer.Exit(shell.exit_code)
+
+
+def chosen_shell(context: typer.Context) -> Shell:
+    """Return a new shell with the shared options that were given as flags."""
+    return replace(context.obj) if isinstance(context.obj, Shell) else Shell()
+
+
+def take_from_elsewhere(shell: Shell) -> None:
+    """Take the shared options that no flag gave from variables and the user's own file.
+
+    Raises:
+        SettingsError: a variable or the file that cannot be.
+    """
+    from cli.sources import read_user_file, read_variables
+
+    variables, own = read_variables(), read_user_file()
+    elsewhere = {**own.options, **variables}
+    if shell.workspace is None and "workspace" in elsewhere:
+        shell.workspace = Path(elsewhere["workspace"]).expanduser()
+    shell.no_progress = shell.no_progress or elsewhere.get("no_progress", False)
+    shell.offline = shell.offline or elsewhere.get("offline", False)
+    if own.options or own.sections:
+        shell.detail(f"read {own.path}")
+    if variables:
+        shell.detail(f"variables: {', '.join(f'{PREFIX}{name.upper()}' for name in variables)}")
 
 
 def print_error_line(message: str) -> None:

@@ -30,7 +30,7 @@ class StartingWeights:
 
 
 def starting_weights(
-    model: ModelSettings, weights: str | None, of_further: Sequence[str] = ()
+    model: ModelSettings, weights: str | None, of_further: Sequence[str | None] = ()
 ) -> StartingWeights:
     """Return the weights that each network starts from, once each could be built from its own.
 
@@ -66,7 +66,12 @@ def starting_weights(
     return StartingWeights(tensors, {**note, "members": members} if note and members else note)
 
 
-def _check_asked(model: ModelSettings, weights: str | None, of_further: Sequence[str]) -> None:
+def without_download(weights: str | None) -> str | None:
+    """Return where weights come from that must not be downloaded: ``imagenet`` is the cache folder then."""
+    return None if weights == IMAGENET else weights
+
+
+def _check_asked(model: ModelSettings, weights: str | None, of_further: Sequence[str | None]) -> None:
     if not of_further:
         return
     if len(of_further) != model.cohort - 1:
@@ -81,7 +86,9 @@ def _check_asked(model: ModelSettings, weights: str | None, of_further: Sequence
         )
 
 
-def _source(model: ModelSettings, number: int, weights: str | None, of_further: Sequence[str]) -> str | None:
+def _source(
+    model: ModelSettings, number: int, weights: str | None, of_further: Sequence[str | None]
+) -> str | None:
     """Return where a further member's own weights come from."""
     if of_further:
         return of_further[number - 1]

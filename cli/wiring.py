@@ -65,7 +65,7 @@ def create_workspace(
     settings: Settings,
     database_url: str | None,
     weights: str | None,
-    of_further: Sequence[str] = (),
+    of_further: Sequence[str | None] = (),
     keep_generations: int = 1,
     index: str = "flat",
 ) -> Workspace:

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import final
 
 from continual_dml.errors import CatalogError, CorruptIndex, WorkspaceError
-from continual_dml.records import CatalogItem, Generation, TaskSummary
+from continual_dml.records import CatalogItem, Generation, Role, TaskSummary
 from storage import leases
 from storage.artefacts import PublishedArtefacts
 from storage.catalog import queries, schema
@@ -91,6 +91,32 @@ class WorkspaceReader:
         with self._open()[0].transaction() as connection:
             return queries.items_where(connection, self.generation.generation_id, condition(chosen))
 
+    def items_page(
+        self,
+        after: int,
+        limit: int,
+        *,
+        task_id: int | None = None,
+        category_id: int | None = None,
+        role: Role | None = None,
+    ) -> list[CatalogItem]:
+        """First ``limit`` visible items above id ``after``, by id, of a task, category and role."""
+        with self._open()[0].transaction() as connection:
+            return queries.items_page(
+                connection,
+                self.generation.generation_id,
+                after,
+                limit,
+                task_id=task_id,
+                category_id=category_id,
+                role=role,
+            )
+
+    def category_counts(self, task_id: int | None = None) -> list[tuple[int, str, int, int]]:
+        """Id, name, gallery images and queries of the categories of a task, or of all, by name."""
+        with self._open()[0].transaction() as connection:
+            return queries.category_counts(connection, self.generation.generation_id, task_id)
+
     def category_ids(self) -> dict[str, int]:
         """All categories that the generation knows, name to id."""
         with self._open()[0].transaction() as connection:
@@ -100,6 +126,11 @@ class WorkspaceReader:
         """The tasks that the generation has learned, oldest first."""
         with self._open()[0].transaction() as connection:
             return queries.tasks(connection, self.generation.generation_id)
+
+    def additions(self) -> list[TaskSummary]:
+        """What was added to it without learning, oldest first."""
+        with self._open()[0].transaction() as connection:
+            return queries.additions(connection, self.generation.generation_id)
 
     def _open(self) -> tuple[Database, PublishedArtefacts]:
         if self._opened is None:

@@ -114,6 +114,21 @@ class Workspace:
         """The settings that the workspace was made with."""
         return self._content.settings
 
+    def settings_over(self, beneath: Mapping[str, Any]) -> Settings:
+        """Return the settings with those of ``beneath`` (nested plain values) where ``cdml.toml`` has none.
+
+        The model is always what the workspace was made with.
+
+        Raises:
+            SettingsError: a value that cannot be.
+        """
+        return self._content.settings_over(beneath)
+
+    @property
+    def said(self) -> Mapping[str, Any]:
+        """What ``cdml.toml`` fixes of settings and storage, as nested plain values."""
+        return self._content.said
+
     @property
     def keep_generations(self) -> int:
         """How many generations of the live lineage stay on disk, the live one included."""
@@ -133,6 +148,11 @@ class Workspace:
     def database_url(self) -> str:
         """The catalogue's address with its password: never for messages, see :attr:`database_label`."""
         return self._content.database_url or f"sqlite:///{self.root / 'catalog.db'}"
+
+    @property
+    def names_database(self) -> bool:
+        """Whether ``cdml.toml`` names a database; otherwise the catalogue is a file in the workspace."""
+        return self._content.database_url is not None
 
     @property
     def database_label(self) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from continual_dml.errors import SettingsError, WorkspaceError
+from continual_dml.errors import SettingsError, UnknownChoice, WorkspaceError
 from continual_dml.settings import Settings
 from continual_dml.settings.checks import choice
+from continual_dml.settings.layers import differing, laid_over
 from continual_dml.settings.whole import build_section
 from storage.catalog.address import is_postgresql
 from storage.durable import FileEntry
@@ -24,7 +25,18 @@ FILE_NAME = "cdml.toml"
 FORMAT_VERSION = 1
 PGVECTOR = "pgvector"
 INDEX_KINDS = ("flat", "flat-f16", "hnsw", "ivf", "ivf-pq", PGVECTOR)
-_HEADER = "# Made by `cdml init`. The model section must stay as it is: stored features depend on it.\n\n"
+_HEADER = """\
+# Made by `cdml init`. The model section must stay as it is: stored features depend on it.
+# Lines that begin with # show defaults. Without the # a line says what holds in this workspace, whatever the
+# user's own file says.
+
+"""
+_MODEL, _STORAGE = "model", "storage"
+_OWN_KEYS = {
+    "workspace": ("format_version", "database_url"),
+    "initial_weights": ("size", "sha256", "note"),
+}
+_SECTIONS = (*_OWN_KEYS, _STORAGE, *(section.name for section in fields(Settings)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +73,36 @@ class StorageSettings:
 
 @dataclass(frozen=True, slots=True)
 class WorkspaceFile:
-    """The content of ``cdml.toml``. ``database_url`` is None for the workspace's own SQLite file."""
+    """The content of ``cdml.toml``. ``database_url`` is None for the workspace's own SQLite file.
+
+    ``written``: what the file says of settings and storage, as nested plain values; None where there is none
+    yet.
+    """
 
     settings: Settings
     database_url: str | None = field(default=None, repr=False)
     initial_weights: InitialWeights | None = None
     storage: StorageSettings = field(default_factory=StorageSettings)
+    written: Mapping[str, Any] | None = None
+
+    @property
+    def said(self) -> Mapping[str, Any]:
+        """What the file fixes: a new one storage and model, and of the other settings what is unusual."""
+        if self.written is not None:
+            return self.written
+        whole = self.settings.as_dict()
+        unusual = differing(whole, Settings().as_dict())
+        return {**unusual, _MODEL: whole[_MODEL], _STORAGE: asdict(self.storage)}
+
+    def settings_over(self, beneath: Mapping[str, Any]) -> Settings:
+        """Return the settings, with those of ``beneath`` where the file says nothing; never for the model.
+
+        Raises:
+            SettingsError: a value that cannot be.
+        """
+        below = {section: values for section, values in beneath.items() if section != _MODEL}
+        above = {section: values for section, values in self.said.items() if section != _STORAGE}
+        return Settings.from_dict(laid_over(below, above))
 
     def to_text(self) -> str:
         """Return the TOML document."""
@@ -79,8 +115,25 @@ class WorkspaceFile:
             entry = self.initial_weights.entry
             note = {key: value for key, value in self.initial_weights.note.items() if value is not None}
             document["initial_weights"] = {"size": entry.size, "sha256": entry.sha256, "note": note}
-        document["storage"] = asdict(self.storage)
-        return _HEADER + tomli_w.dumps({**document, **self.settings.as_dict()})
+        document[_STORAGE] = asdict(self.storage)
+        lines = [_HEADER + tomli_w.dumps(document)]
+        for section, values in self.settings.as_dict().items():
+            lines.extend(_section_lines(section, values, self.said.get(section, {})))
+        return "\n".join(lines)
+
+
+def _section_lines(path: str, values: Mapping[str, Any], said: Mapping[str, Any]) -> list[str]:
+    """Return a section of TOML: what is ``said`` as it is, the other ``values`` as comments."""
+    import tomli_w
+
+    lines, below = [f"[{path}]"], []
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            below.extend(_section_lines(f"{path}.{name}", value, said.get(name, {})))
+            continue
+        text = tomli_w.dumps({name: said.get(name, value)}).splitlines()
+        lines.extend(text if name in said else [f"# {line}" for line in text])
+    return [*lines, "", *below]
 
 
 def check_index_place(index: str, database_url: str | None) -> None:
@@ -108,9 +161,7 @@ def read(path: Path) -> WorkspaceFile:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise WorkspaceError(f"cannot read {path}: {error}; repair the file or restore a backup") from error
     try:
-        own = document.pop("workspace")
-        weights = document.pop("initial_weights", None)
-        kept = document.pop("storage", {})
+        own, weights = document["workspace"], document.get("initial_weights")
         version, url = own["format_version"], own.get("database_url")
         entry = None if weights is None else FileEntry(int(weights["size"]), str(weights["sha256"]))
         note = {} if weights is None else dict(weights.get("note", {}))
@@ -121,8 +172,22 @@ def read(path: Path) -> WorkspaceFile:
             f"{path} has format {version}, this cdml knows {FORMAT_VERSION}: use another cdml"
         )
     try:
-        settings = Settings.from_dict(document)
-        storage = build_section(StorageSettings, "storage", kept)
+        _check_names(document)
+        said = {name: values for name, values in document.items() if name not in _OWN_KEYS}
+        settings = Settings.from_dict({name: values for name, values in said.items() if name != _STORAGE})
+        storage = build_section(StorageSettings, _STORAGE, said.get(_STORAGE, {}))
     except SettingsError as error:
         raise SettingsError(f"{path}: {error}") from error
-    return WorkspaceFile(settings, url, None if entry is None else InitialWeights(entry, note), storage)
+    weights_kept = None if entry is None else InitialWeights(entry, note)
+    return WorkspaceFile(settings, url, weights_kept, storage, said)
+
+
+def _check_names(document: Mapping[str, Any]) -> None:
+    """Raise UnknownChoice for a section, or a key of those that are no settings, that cannot be."""
+    for section in document:
+        if section not in _SECTIONS:
+            raise UnknownChoice("section", section, _SECTIONS)
+    for section, known in _OWN_KEYS.items():
+        for key in document.get(section, {}):
+            if key not in known:
+                raise UnknownChoice(f"setting in [{section}]", key, known)

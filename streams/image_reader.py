@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from continual_dml.errors import UnreadableImage
 from continual_dml.settings import StreamSettings
@@ -66,6 +67,33 @@ def read_image(
         raise UnreadableImage(path, "its content has changed")
     image = decode_image(data, limits, path, side, formats)
     return ReadImage(content_hash, len(data), square_pixels(image, side))
+
+
+def read_picture(
+    path: str, side: int, limits: StreamSettings, *, expected_hash: str, whole: bool
+) -> Image.Image:
+    """Read one file as an RGB picture for people, no side of it longer than ``side``, and never enlarged.
+
+    Args:
+        path: of the file; a link is not followed.
+        side: in pixels.
+        limits: largest file and image.
+        expected_hash: SHA-256 that the content must have.
+        whole: all of the image, or the square in its middle that networks see.
+
+    Raises:
+        UnreadableImage: as :func:`read_image`.
+    """
+    data = _read_bytes(path, limits, follow_symlinks=False)
+    if hashlib.sha256(data).hexdigest() != expected_hash:
+        raise UnreadableImage(path, "its content has changed")
+    image = decode_image(data, limits, path, side)
+    if not whole:
+        short = min(image.size)
+        left, top = (image.width - short) // 2, (image.height - short) // 2
+        image = image.crop((left, top, left + short, top + short))
+    image.thumbnail((side, side), reducing_gap=2.0)
+    return image
 
 
 def read_many(

@@ -1,4 +1,4 @@
-"""Tests leave the user's own cache folder alone."""
+"""Tests leave the user's own cache folder alone, and do not read the user's own settings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import pytest
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
         yield

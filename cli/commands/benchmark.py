@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli import options
+from cli import completion, options
 from cli.shell import Shell, entered, printable
 from continual_dml.errors import SettingsError
 from continual_dml.strategies.variants import COMPARED
@@ -20,6 +20,7 @@ Stream = Annotated[
     typer.Argument(
         help="A stream by name (cdml benchmark --list), or a folder PATH/<task>/<category>/* or "
         "PATH/<category>/*.",
+        autocompletion=completion.streams,
     ),
 ]
 Methods = Annotated[
@@ -27,6 +28,7 @@ Methods = Annotated[
     typer.Option(
         help="Methods, separated by commas; each a name with changes of settings if wanted, for instance "
         f"mutual-distillation+objective.mutual=0. Names are {', '.join(COMPARED)}.",
+        autocompletion=completion.methods,
     ),
 ]
 Data = Annotated[Path | None, typer.Option(metavar="PATH", help="Folder or .zip of a named stream's data.")]
@@ -91,9 +93,6 @@ def benchmark(
     device: options.Device = None,
     precision: options.Precision = None,
     list_streams: List = False,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """Compare methods on a stream of tasks.
 
@@ -125,7 +124,7 @@ def benchmark(
         "device": device,
         "precision": precision,
     }
-    with entered(context, None, as_json, quiet, debug) as shell:
+    with entered(context) as shell:
         if list_streams:
             _list(shell, stream)
             return
@@ -133,9 +132,13 @@ def benchmark(
             raise SettingsError("name a STREAM or a folder; cdml benchmark --list shows the streams")
         shell.kept = f"finished runs are kept in {output}, the same command goes on from there"
         from cli.benchmark_request import BenchmarkRequest
-        from cli.settings import benchmark_settings, merged_options, numbers
+        from cli.settings import benchmark_options, benchmark_settings, numbers
 
-        chosen = {name: value for name, value in merged_options(flags).items() if name in flags}
+        chosen = benchmark_options(flags)
+        if shell.offline and "weights" in chosen:
+            from cli.starting_weights import without_download
+
+            chosen["weights"] = without_download(chosen["weights"])
         settings = benchmark_settings(stream, chosen)
         request = BenchmarkRequest(
             stream=stream,
@@ -169,7 +172,7 @@ def _compare(shell: Shell, request: BenchmarkRequest) -> None:
     from cli.benchmarking import run_benchmark
     from cli.render.progress import progress_listener
 
-    with progress_listener(shell.quiet) as listener:
+    with progress_listener(shell) as listener:
         written = list(run_benchmark(request, listener))
     if shell.as_json:
         shell.emit_json(json.loads((request.directory / "summary.json").read_bytes()))

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import typer
 
-from cli import options
 from cli.shell import entered
 
 
 def compact(
     context: typer.Context,
-    workspace: options.Workspace = None,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """Write the gallery's vectors and its index anew, so that single queries are fast again.
 
@@ -21,13 +16,13 @@ def compact(
     from, and one that wants another kind of index by now. Publishes a generation with the same model and the
     same images, or nothing where nothing would change.
     """
-    with entered(context, workspace, as_json, quiet, debug) as shell:
+    with entered(context) as shell:
         from cli.housekeeping import run_compact
         from cli.render.documents import compact_document
         from cli.render.progress import progress_listener
         from cli.wiring import open_workspace
 
-        with progress_listener(shell.quiet) as listener:
+        with progress_listener(shell) as listener:
             done = run_compact(open_workspace(shell.folder), listener)
         if shell.as_json:
             shell.emit_json(compact_document(done))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import options
-from cli.shell import INCOMPLETE, Shell, entered, print_error_line, printable
+from cli import completion
+from cli.shell import INCOMPLETE, Shell, entered, print_error_line
 
 if TYPE_CHECKING:
     from cli.deletions import DeleteOutcome
@@ -24,7 +23,10 @@ def delete(
         typer.Argument(metavar="[ITEM]...", help="Numbers of images, as queries show them."),
     ] = None,
     category: Annotated[
-        list[str] | None, typer.Option("--category", help="All images of a category; repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--category", help="All images of a category; repeatable.", autocompletion=completion.categories
+        ),
     ] = None,
     where: Annotated[
         str | None,
@@ -36,19 +38,14 @@ def delete(
             "--purge", help="Keep no earlier generation, so that no file of the workspace holds the images."
         ),
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")] = False,
-    workspace: options.Workspace = None,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """Delete images from gallery, queries and catalogue; their files outside the workspace stay.
 
     A new generation is published without them; `cdml rollback` undoes it where the one before is kept. What
     the networks and the class statistics learned from the images stays learned, and `cdml status` says so.
     """
-    with entered(context, workspace, as_json, quiet, debug) as shell:
+    with entered(context) as shell:
         from cli.deletions import find_to_delete
         from cli.wiring import open_workspace
         from continual_dml.errors import SettingsError
@@ -60,7 +57,7 @@ def delete(
         chosen = None if where is None else parse_filter(where)
         found = find_to_delete(opened, items or (), category or (), chosen, purge=purge)
         if found.item_ids and not dry_run:
-            if not (yes or _confirmed(shell, found)):
+            if not _confirmed(shell, found):
                 shell.note("nothing was deleted")
                 return
             found = _delete(shell, opened, found)
@@ -70,19 +67,17 @@ def delete(
 def _confirmed(shell: Shell, found: DeleteOutcome) -> bool:
     from continual_dml.errors import SettingsError
 
-    if shell.as_json or not sys.stdin.isatty():
+    answer = shell.confirmed(f"Delete {_described(found)}?")
+    if answer is None:
         raise SettingsError(f"{_described(found)} would be deleted: say --yes, or --dry-run to look first")
-    try:
-        return typer.confirm(f"Delete {printable(_described(found))}?", err=True)
-    except typer.Abort as error:
-        raise KeyboardInterrupt from error
+    return answer
 
 
 def _delete(shell: Shell, workspace: Workspace, found: DeleteOutcome) -> DeleteOutcome:
     from cli.deletions import run_delete
     from cli.render.progress import progress_listener
 
-    with progress_listener(shell.quiet) as listener:
+    with progress_listener(shell) as listener:
         done = run_delete(workspace, found, listener)
     if done.purged and done.held:
         shell.exit_code = INCOMPLETE

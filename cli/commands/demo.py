@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from cli import options
 from cli.shell import entered
 
 Directory = Annotated[Path, typer.Option(help="Where the demo's images, workspace and picture go.")]
@@ -16,10 +15,6 @@ Directory = Annotated[Path, typer.Option(help="Where the demo's images, workspac
 def demo(
     context: typer.Context,
     directory: Directory = Path("cdml-demo"),
-    workspace: options.Workspace = None,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """Learn five alphabets, search, draw.
 
@@ -27,7 +22,7 @@ def demo(
     searches with images of each, and draws what was found. Takes a minute or two and downloads nothing.
     Its workspace is made inside the directory, -w is not used; a second run replaces the first.
     """
-    with entered(context, workspace, as_json, quiet, debug) as shell:
+    with entered(context) as shell:
         from cli.demonstration import DemoSize, make_demo
         from cli.render.demos import show_demo
 

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from cli import options
 from cli.shell import entered
 
 
@@ -18,21 +17,27 @@ def gc(
             "--keep", min=1, help="How many of the live lineage stay. Default: what cdml.toml says, else 1."
         ),
     ] = None,
-    workspace: options.Workspace = None,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
-    """Remove the files of old generations; the live one and tagged ones always stay."""
-    with entered(context, workspace, as_json, quiet, debug) as shell:
+    """Remove the files of old generations; the live one and tagged ones always stay.
+
+    On a terminal it asks before it removes more than `keep_generations` in cdml.toml allows.
+    """
+    with entered(context) as shell:
         from cli.housekeeping import run_gc
         from cli.render.amounts import counted, size
         from cli.render.documents import gc_document
         from cli.render.progress import progress_listener
         from cli.wiring import open_workspace
 
-        with progress_listener(shell.quiet) as listener:
-            removed, freed = run_gc(open_workspace(shell.folder), keep, listener)
+        opened = open_workspace(shell.folder)
+        usual = opened.keep_generations
+        if keep is not None and keep < usual:  # what nothing else would remove
+            question = f"Keep {keep} instead of {usual} generations, and remove the files of the others?"
+            if shell.confirmed(question) is False:
+                shell.note("nothing was removed")
+                return
+        with progress_listener(shell) as listener:
+            removed, freed = run_gc(opened, keep, listener)
         if shell.as_json:
             shell.emit_json(gc_document(removed, freed))
         else:

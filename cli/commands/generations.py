@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from cli import options
 from cli.shell import entered
 
 if TYPE_CHECKING:
@@ -17,13 +16,9 @@ _HEADINGS = ("generation", "parent", "", "task", "published", "images", "R@1", "
 
 def generations(
     context: typer.Context,
-    workspace: options.Workspace = None,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """List the generations: which is live, what each learned, how well it retrieves, which are still kept."""
-    with entered(context, workspace, as_json, quiet, debug) as shell:
+    with entered(context) as shell:
         from cli.render.documents import generations_document
         from cli.render.tables import Table, rendered
         from cli.wiring import open_workspace

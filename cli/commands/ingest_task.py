@@ -45,16 +45,12 @@ def ingest_task(
     precision: options.Precision = None,
     restart: options.Restart = False,
     dry_run: options.DryRun = False,
-    workspace: options.Workspace = None,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """Learn a folder of new categories.
 
     Trains on its images alone, refreshes the index, measures what was gained and forgotten, and publishes
-    all of it or nothing. Every option but --set may also come from the environment (CDML_METHOD,
-    CDML_STEPS, ...) or from the workspace's cdml.toml; an option given here wins, then the environment.
+    all of it or nothing. What is not given here may come from the environment (CDML_METHOD, CDML_STEPS, ...),
+    from the workspace's cdml.toml or from your own file, in this order: `cdml config show --origin` tells.
 
     What takes more than a minute, training or embedding, is kept from time to time: after an interruption the
     same command goes on where it was. Ends with 3 when it is done but files were left out, and with 5 when
@@ -86,7 +82,7 @@ def ingest_task(
         "device": device,
         "precision": precision,
     }
-    with entered(context, workspace, as_json, quiet, debug) as shell:
+    with entered(context) as shell:
         _ingest(shell, folder, name, flags, dry_run=dry_run, restart=restart)
 
 
@@ -100,6 +96,7 @@ def _ingest(
         merged_options,
         reembed_budget,
         refresh_mode,
+        settings_of,
         task_settings,
         with_changes,
     )
@@ -107,18 +104,18 @@ def _ingest(
 
     chosen = merged_options(flags)
     opened = open_workspace(shell.folder)
-    settings = task_settings(opened.settings, chosen)
+    settings = task_settings(settings_of(opened), chosen)
     settings = with_changes(settings, chosen.get("changes", ()), NOT_IN_AN_INGEST)
     request = IngestRequest(folder, name, settings, refresh_mode(chosen), restart, reembed_budget(chosen))
     if dry_run:
-        with progress_listener(shell.quiet) as listener:
+        with progress_listener(shell) as listener:
             plan, estimate = run_dry(request, opened, listener)
         from cli.render.ingests import show_dry_run
 
         show_dry_run(shell, plan, estimate)
         refused = False
     else:
-        with progress_listener(shell.quiet) as listener, told_how_to_go_on(shell, opened):
+        with progress_listener(shell) as listener, told_how_to_go_on(shell, opened):
             outcome = run_ingest(request, opened, listener)
         from cli.render.ingests import show_ingest
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from cli import options
 from cli.shell import entered
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cli.shell import Shell
+    from storage.workspace import Workspace
 
 
 def init(
@@ -26,10 +32,6 @@ def init(
     database_url: options.DatabaseUrl = None,
     keep_generations: options.KeepGenerations = None,
     index: options.Index = None,
-    workspace: options.Workspace = None,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """Make a workspace.
 
@@ -53,15 +55,26 @@ def init(
         "keep_generations": keep_generations,
         "index": index,
     }
-    with entered(context, workspace, as_json, quiet, debug) as shell:
+    with entered(context) as shell:
         from cli.render.networks import show_init
-        from cli.settings import listed, merged_options, workspace_settings
-        from cli.wiring import create_workspace
 
-        chosen = merged_options(flags)
-        settings = workspace_settings(chosen)
-        further = listed("--cohort-weights", chosen["cohort_weights"]) if "cohort_weights" in chosen else ()
-        url, start = chosen.get("database_url"), chosen.get("weights")
-        kept, kind = chosen.get("keep_generations", 1), chosen.get("index", "flat")
-        made = create_workspace(shell.folder, settings, url, start, further, kept, kind)
-        show_init(shell, made)
+        show_init(shell, _make(shell, flags))
+
+
+def _make(shell: Shell, flags: dict[str, Any]) -> Workspace:
+    from cli.settings import listed, new_workspace_options, workspace_settings
+    from cli.wiring import create_workspace
+
+    chosen = new_workspace_options(flags)
+    settings = workspace_settings(chosen)
+    further: Sequence[str | None] = ()
+    if "cohort_weights" in chosen:
+        further = listed("--cohort-weights", chosen["cohort_weights"])
+    if shell.offline:
+        from cli.starting_weights import without_download
+
+        chosen["weights"] = without_download(chosen.get("weights"))
+        further = [without_download(one) for one in further]
+    url, start = chosen.get("database_url"), chosen.get("weights")
+    kept, kind = chosen.get("keep_generations", 1), chosen.get("index", "flat")
+    return create_workspace(shell.folder, settings, url, start, further, kept, kind)

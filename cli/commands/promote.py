@@ -6,31 +6,31 @@ from typing import Annotated
 
 import typer
 
-from cli import options
+from cli import completion
 from cli.shell import entered
 
 
 def promote(
     context: typer.Context,
     generation: Annotated[
-        str | None, typer.Argument(help="Its number or a tag. Default: the newest that was refused.")
+        str | None,
+        typer.Argument(
+            help="Its number or a tag. Default: the newest that was refused.",
+            autocompletion=completion.generations,
+        ),
     ] = None,
-    workspace: options.Workspace = None,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """Make a generation live although the quality gate refused it.
 
     `cdml report --generation GENERATION` shows it before that, `cdml rollback` goes back afterwards.
     """
-    with entered(context, workspace, as_json, quiet, debug) as shell:
+    with entered(context) as shell:
         from cli.housekeeping import run_promote
         from cli.render.documents import promote_document
         from cli.render.progress import progress_listener
         from cli.wiring import open_workspace
 
-        with progress_listener(shell.quiet) as listener:
+        with progress_listener(shell) as listener:
             done = run_promote(open_workspace(shell.folder), generation, listener)
         if shell.as_json:
             shell.emit_json(promote_document(done))

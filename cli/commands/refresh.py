@@ -20,10 +20,6 @@ def refresh(
     budget: options.ReembedBudget = None,
     max_forgetting: options.MaxForgetting = None,
     device: options.Device = None,
-    workspace: options.Workspace = None,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """Bring the gallery up to date without learning.
 
@@ -38,18 +34,18 @@ def refresh(
         "max_forgetting": max_forgetting,
         "device": device,
     }
-    with entered(context, workspace, as_json, quiet, debug) as shell:
+    with entered(context) as shell:
         from cli.refreshing import RefreshRequest, run_refresh
         from cli.render.progress import progress_listener
-        from cli.settings import merged_options, reembed_budget, refresh_mode, task_settings
+        from cli.settings import merged_options, reembed_budget, refresh_mode, settings_of, task_settings
         from cli.wiring import open_workspace
         from continual_dml.settings import REFRESH_AGAIN
 
         chosen = {name: value for name, value in merged_options(flags).items() if name in flags}
         how, how_much = refresh_mode(chosen, REFRESH_AGAIN), reembed_budget(chosen)
         opened = open_workspace(shell.folder)
-        request = RefreshRequest(how, task_settings(opened.settings, chosen), how_much)
-        with progress_listener(shell.quiet) as listener:
+        request = RefreshRequest(how, task_settings(settings_of(opened), chosen), how_much)
+        with progress_listener(shell) as listener:
             result = run_refresh(request, opened, listener)
         _show(shell, result)
 

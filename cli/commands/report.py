@@ -14,10 +14,6 @@ def report(
     context: typer.Context,
     k: options.ReportK = 1,
     generation: options.ReportGeneration = None,
-    workspace: options.Workspace = None,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """Show what was gained and forgotten.
 
@@ -25,7 +21,7 @@ def report(
     definitions of the numbers. Also of a generation that is not live, such as one that the quality
     gate refused.
     """
-    with entered(context, workspace, as_json, quiet, debug) as shell:
+    with entered(context) as shell:
         from cli.wiring import open_workspace
         from storage.summary import live_generation, read_report
 

@@ -15,17 +15,13 @@ def restore(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(help="What `cdml backup` wrote.")],
     database_url: options.DatabaseUrl = None,
-    workspace: options.Workspace = None,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """Make a workspace (-w, a new folder) of a backup.
 
     The catalogue goes into SQLite in the folder, or into the empty database of --database-url, wherever it
     was before. A damaged archive leaves nothing behind.
     """
-    with entered(context, workspace, as_json, quiet, debug) as shell:
+    with entered(context) as shell:
         from cli.render.documents import restore_document
         from cli.render.progress import progress_listener
         from cli.settings import merged_options
@@ -33,7 +29,7 @@ def restore(
         from storage.summary import read_status
 
         chosen = merged_options({"database_url": database_url})
-        with progress_listener(shell.quiet) as listener:
+        with progress_listener(shell) as listener:
             made = make(file, shell.folder, chosen.get("database_url"), listener)
         live = read_status(made).generation
         number = None if live is None else live.generation_id

@@ -6,32 +6,32 @@ from typing import Annotated
 
 import typer
 
-from cli import options
+from cli import completion
 from cli.shell import entered
 
 
 def rollback(
     context: typer.Context,
     generation: Annotated[
-        str | None, typer.Argument(help="Its number or a tag. Default: the parent of the live one.")
+        str | None,
+        typer.Argument(
+            help="Its number or a tag. Default: the parent of the live one.",
+            autocompletion=completion.generations,
+        ),
     ] = None,
-    workspace: options.Workspace = None,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """Bring back an earlier generation: model, gallery, catalogue and report as they were.
 
     What was undone stays on disk until the next task is learned, so that it can be brought back as well. No
     source file is touched.
     """
-    with entered(context, workspace, as_json, quiet, debug) as shell:
+    with entered(context) as shell:
         from cli.housekeeping import run_rollback
         from cli.render.documents import rollback_document
         from cli.render.progress import progress_listener
         from cli.wiring import open_workspace
 
-        with progress_listener(shell.quiet) as listener:
+        with progress_listener(shell) as listener:
             before, now = run_rollback(open_workspace(shell.folder), generation, listener)
         if shell.as_json:
             shell.emit_json(rollback_document(before, now))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import options
+from cli import completion
 from cli.shell import entered
 
 if TYPE_CHECKING:
@@ -26,28 +26,28 @@ ORDERS: Mapping[str, Callable[[CategoryStatistics], tuple[float | str, ...]]] = 
 def statistics(
     context: typer.Context,
     category: Annotated[
-        list[str] | None, typer.Option("--category", help="List this category alone; repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--category", help="List this category alone; repeatable.", autocompletion=completion.categories
+        ),
     ] = None,
     sort: Annotated[
         str,
         typer.Option(
             help=f"What the list begins with. One of {', '.join(ORDERS)}. age (the default): the categories "
             "moved by the most drift maps since their last images, of these the ones with the fewest images; "
-            "size: the largest; images: the ones with the fewest."
+            "size: the largest; images: the ones with the fewest.",
+            autocompletion=lambda incomplete: [name for name in ORDERS if name.startswith(incomplete)],
         ),
     ] = "age",
     everything: Annotated[bool, typer.Option("--all", help=f"List all, not the first {SHOWN}.")] = False,
-    workspace: options.Workspace = None,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """Show what is kept of each category instead of its images: how many bytes, and how old it is.
 
     Statistics age: they are measured on images once, and each later task moves them by a drift map that it
     fits to its own images. With --json all categories are listed.
     """
-    with entered(context, workspace, as_json, quiet, debug) as shell:
+    with entered(context) as shell:
         from dataclasses import replace
 
         from cli.render.documents import statistics_document

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from cli import options
 from cli.shell import entered
 
 if TYPE_CHECKING:
@@ -16,16 +15,12 @@ if TYPE_CHECKING:
 
 def status(
     context: typer.Context,
-    workspace: options.Workspace = None,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """Count what the workspace holds.
 
     Images on disk, catalogued, embedded, indexed, stale and quarantined, in numbers that add up.
     """
-    with entered(context, workspace, as_json, quiet, debug) as shell:
+    with entered(context) as shell:
         from cli.render.documents import status_document
         from cli.render.tables import rendered
         from cli.wiring import open_workspace

@@ -6,27 +6,28 @@ from typing import Annotated
 
 import typer
 
-from cli import options
+from cli import completion
 from cli.shell import entered
 
 
 def tag(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="Letters, digits, '.', '_' and '-'.")],
+    name: Annotated[
+        str, typer.Argument(help="Letters, digits, '.', '_' and '-'.", autocompletion=completion.tags)
+    ],
     generation: Annotated[
-        str | None, typer.Argument(help="Its number or another tag. Default: the live one.")
+        str | None,
+        typer.Argument(
+            help="Its number or another tag. Default: the live one.", autocompletion=completion.generations
+        ),
     ] = None,
     delete: Annotated[bool, typer.Option("--delete", help="Take the name away instead.")] = False,
-    workspace: options.Workspace = None,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """Name a generation: its files stay on disk and `cdml rollback NAME` brings it back.
 
     A name that another generation has moves over.
     """
-    with entered(context, workspace, as_json, quiet, debug) as shell:
+    with entered(context) as shell:
         from cli.housekeeping import run_tag, run_untag
         from cli.render.documents import tag_document
         from cli.render.progress import progress_listener
@@ -36,7 +37,7 @@ def tag(
         opened = open_workspace(shell.folder)
         if delete and generation is not None:
             raise SettingsError("--delete takes the name alone; leave the generation out")
-        with progress_listener(shell.quiet) as listener:
+        with progress_listener(shell) as listener:
             if delete:
                 run_untag(opened, name, listener)
                 number = None

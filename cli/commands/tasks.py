@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import typer
 
-from cli import options
 from cli.shell import entered
 
 
 def tasks(
     context: typer.Context,
-    workspace: options.Workspace = None,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """List the tasks learned so far, and what was added without learning."""
-    with entered(context, workspace, as_json, quiet, debug) as shell:
+    with entered(context) as shell:
         from cli.render.tables import Table, rendered
         from cli.render.task_documents import tasks_document
         from cli.wiring import open_workspace

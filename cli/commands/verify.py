@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from cli import options
 from cli.shell import entered, print_error_line
 from continual_dml.errors import GalleryError
 
@@ -27,17 +26,13 @@ def verify(
             "index from its vectors, copies of query images from their files; then check.",
         ),
     ] = False,
-    workspace: options.Workspace = None,
-    as_json: options.Json = False,
-    quiet: options.Quiet = False,
-    debug: options.Debug = False,
 ) -> None:
     """Check files, manifests, index and catalogue against each other; without --repair change nothing.
 
     Every file of every generation on disk is read and hashed. The exit code is 7 where something is and stays
     wrong.
     """
-    with entered(context, workspace, as_json, quiet, debug) as shell:
+    with entered(context) as shell:
         from cli.render.amounts import counted
         from cli.render.documents import verify_document
         from cli.render.progress import progress_listener
@@ -45,7 +40,7 @@ def verify(
         from storage.verification import verify as check
 
         opened = open_workspace(shell.folder)
-        with progress_listener(shell.quiet) as listener:
+        with progress_listener(shell) as listener:
             if repair:
                 from cli.repairing import run_repair
 

@@ -13,7 +13,7 @@ from cli.shell import printable
 if TYPE_CHECKING:
     from cli.searching import Answer, Hit
     from cli.shell import Shell
-    from continual_dml.strategies.acceptance import Verdict
+    from continual_dml.verdicts import Verdict
 
 
 def show_answer(shell: Shell, answer: Answer) -> None:

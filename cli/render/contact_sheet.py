@@ -17,7 +17,7 @@ from streams.image_reader import read_image
 
 if TYPE_CHECKING:
     from cli.searching import Answer, Hit
-    from continual_dml.strategies.acceptance import Verdict
+    from continual_dml.verdicts import Verdict
 
 TILE, FRAME, GAP, CAPTION, MARGIN, LEGEND = 120, 4, 16, 40, 28, 34
 PER_LINE, MOST_QUERIES = 10, 40

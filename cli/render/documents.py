@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cli.wiring import IngestOutcome
     from continual_dml.records import Generation
     from continual_dml.settings import ModelSettings
-    from continual_dml.strategies.acceptance import Verdict
+    from continual_dml.verdicts import Verdict
     from continual_dml.workflows.estimate_ingest import IngestEstimate
     from continual_dml.workflows.plan_task import TaskPlan
     from continual_dml.workflows.refresh_items import RefreshResult

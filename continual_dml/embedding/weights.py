@@ -145,7 +145,7 @@ def imagenet_weights(backbone: str, *, download: bool) -> dict[str, NDArray[Any]
     if not path.is_file() and not download:
         raise SettingsError(
             f"ImageNet weights of '{backbone}' are not in the cache folder ({path}): "
-            f"`cdml init --weights imagenet` downloads them; or {WAYS_OUT}"
+            f"`cdml init --weights imagenet` downloads them unless --offline is given; or {WAYS_OUT}"
         )
     if not path.is_file():
         _download(url, path, digits, backbone)

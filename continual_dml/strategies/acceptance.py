@@ -10,24 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from continual_dml.metrics.reliability import Logistic
+from continual_dml.verdicts import Verdict
 
 LOOKED_AT = 50
 """So many nearest items say how far the best is ahead of the next category."""
 BUILT_EARLIER = "this generation was built before there were thresholds; the next one has one"
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What is to be thought of an answer.
-
-    ``match``: whether the nearest item is near enough to be of the query's category, None where there is no
-    threshold; ``threshold``: the cosine that it takes in that item's category; ``confidence``: how likely the
-    nearest item's category is the query's, given that it is one of the gallery's; None where not known.
-    """
-
-    match: bool | None
-    threshold: float | None = None
-    confidence: float | None = None
 
 
 NOT_JUDGED = Verdict(match=None)

@@ -27,7 +27,7 @@ SETTINGS = cdml.Settings(
 
 
 def benchmark_of_letters(folder: Path) -> CLScenario:
-    """Return a benchmark of two experiences, Latin and Greek letters, with pictures to learn and to ask with."""
+    """Return a benchmark of two experiences, Latin and Greek letters, with pictures to learn and to ask."""
     streams: dict[str, list[object]] = {"train": [], "test": []}
     for experience, alphabet in enumerate(("latin", "greek")):
         for seed, (stream, samples) in enumerate((("train", 16), ("test", 4))):

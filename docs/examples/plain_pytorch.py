@@ -1,10 +1,11 @@
 """Your own network and training loop, with cdml's loss, miner, distillation, class statistics and metrics.
 
-No workspace: arrays and tensors go in, numbers come out. Two alphabets are learned one after the other; of the
-first one, no image is looked at again.
+No workspace: arrays and tensors go in, numbers come out. Two alphabets are learned one after the other, the
+second without a look at an image of the first.
 """
 
 import copy
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -41,7 +42,7 @@ class Network(nn.Module):
         widths = [1, 16, 16, 16]
         blocks = [
             nn.Sequential(nn.Conv2d(a, b, 3, padding=1), nn.BatchNorm2d(b), nn.ReLU(), nn.MaxPool2d(2))
-            for a, b in zip(widths, widths[1:], strict=False)
+            for a, b in pairwise(widths)
         ]
         self.backbone = nn.Sequential(*blocks, nn.AdaptiveAvgPool2d(3), nn.Flatten())
         self.projection = nn.Linear(144, 32, bias=False)
@@ -90,7 +91,7 @@ def looked_at(network: Network, images: torch.Tensor) -> tuple[Vectors, Vectors]
 def carried(
     known: ClassStatistics, network: Network, previous: Network, images: torch.Tensor, labels: Labels
 ) -> ClassStatistics:
-    """Return statistics of earlier classes as the new network would see them, told from the new images alone."""
+    """Return statistics of earlier classes as the new network would see them, from the new images alone."""
     before, outputs_before = looked_at(previous, images)
     after, outputs_after = looked_at(network, images)
     means = fit_drift(before, after, strength=None)

@@ -1,4 +1,4 @@
-"""Many questions at once, from several threads, while the workspace learns more: one session for all of them."""
+"""Many questions from several threads, while images are added: one session for all of them."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, and_, func, select, text
+from sqlalchemy import ColumnElement, Connection, and_, case, func, select, text
 from sqlalchemy.orm import InstrumentedAttribute
 
 from continual_dml.records import CatalogItem, Generation, PartCount, Role, TaskSummary
@@ -159,6 +159,41 @@ def gallery_ids_where(
     return list(connection.execute(chosen).scalars())
 
 
+def items_page(
+    connection: Connection,
+    generation_id: int,
+    after: int,
+    limit: int,
+    *,
+    task_id: int | None = None,
+    category_id: int | None = None,
+    role: Role | None = None,
+) -> list[CatalogItem]:
+    """Return the first ``limit`` visible items above id ``after``, by id, of a task, category and role."""
+    wanted = {Item.task_id: task_id, Item.category_id: category_id, Item.role: role and role.value}
+    conditions = [column == value for column, value in wanted.items() if value is not None]
+    return _read_items(connection, generation_id, and_(Item.item_id > after, *conditions), limit)
+
+
+def category_counts(
+    connection: Connection, generation_id: int, task_id: int | None = None
+) -> list[tuple[int, str, int, int]]:
+    """Return id, name, gallery images and queries of the categories that a task has images of, by name.
+
+    None takes the visible images of all tasks together.
+    """
+    asked = func.sum(case((Item.role == Role.QUERY.value, 1), else_=0))
+    of_task = [] if task_id is None else [Item.task_id == task_id]
+    chosen = (
+        select(Category.category_id, Category.name, func.count() - asked, asked)
+        .join(Item, Item.category_id == Category.category_id)
+        .where(_sees_item(generation_id), *of_task)
+        .group_by(Category.category_id, Category.name)
+        .order_by(Category.name)
+    )
+    return [(number, name, images, queries) for number, name, images, queries in connection.execute(chosen)]
+
+
 def items_where(
     connection: Connection, generation_id: int, condition: ColumnElement[bool]
 ) -> list[CatalogItem]:
@@ -193,7 +228,7 @@ def _sees_item(generation_id: int) -> ColumnElement[bool]:
 
 
 def _read_items(
-    connection: Connection, generation_id: int, condition: ColumnElement[bool]
+    connection: Connection, generation_id: int, condition: ColumnElement[bool], limit: int | None = None
 ) -> list[CatalogItem]:
     chosen = (
         select(
@@ -210,6 +245,7 @@ def _read_items(
         .join(Task, Task.task_id == Item.task_id)
         .where(_sees_item(generation_id), condition)
         .order_by(Item.item_id)
+        .limit(limit)
     )
     return [
         CatalogItem(item_id, category_id, category, task_id, task, Role(role), content_hash, path)

@@ -10,7 +10,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from continual_dml.errors import UnknownChoice
-from continual_dml.records import ADDED, Generation, PartCount, QuarantinedFile, TaskSummary, VectorState
+from continual_dml.records import (
+    ADDED,
+    CatalogItem,
+    Generation,
+    PartCount,
+    QuarantinedFile,
+    Role,
+    TaskSummary,
+    VectorState,
+)
 
 RunStatement = Callable[[str, Mapping[str, int]], Sequence[Sequence[Any]]]
 
@@ -66,6 +75,14 @@ JOIN ancestor a ON a.ancestor_id = i.generation_id AND a.generation_id = :genera
 WHERE i.item_id NOT IN ({_REMOVED})
 ORDER BY i.item_id
 """  # noqa: S608 - the parts are our own
+_ITEM = f"""
+SELECT i.item_id, i.category_id, c.name, i.task_id, t.name, i.role, i.content_hash, i.path
+FROM item i
+JOIN ancestor a ON a.ancestor_id = i.generation_id AND a.generation_id = :generation
+JOIN category c ON c.category_id = i.category_id
+JOIN task t ON t.task_id = i.task_id
+WHERE i.item_id = :item AND i.item_id NOT IN ({_REMOVED})
+"""  # noqa: S608 - the parts are our own
 _DELETED = """
 SELECT i.role, c.name, COUNT(*) FROM removal r
 JOIN ancestor a ON a.ancestor_id = r.generation_id AND a.generation_id = :generation
@@ -95,6 +112,11 @@ def read_generation(run: RunStatement, wanted: str) -> Generation:
     if wanted not in published:
         raise UnknownChoice("generation or tag", wanted, [*published, *tags])
     return published[wanted]
+
+
+def read_published(run: RunStatement) -> list[int]:
+    """Return the numbers of all published generations, oldest first."""
+    return sorted(int(row[0]) for row in run(_PUBLISHED, {}))
 
 
 def read_tags(run: RunStatement) -> dict[str, int]:
@@ -158,6 +180,15 @@ def count_categories(run: RunStatement, generation_id: int) -> int:
 def read_files(run: RunStatement, generation_id: int) -> Sequence[Sequence[str]]:
     """Return (role, path, content hash) of every image that ``generation_id`` sees."""
     return run(_FILES, {"generation": generation_id})
+
+
+def read_item(run: RunStatement, generation_id: int, item_id: int) -> CatalogItem | None:
+    """Return an item that ``generation_id`` sees, None where it sees none of this number."""
+    rows = run(_ITEM, {"generation": generation_id, "item": item_id})
+    if not rows:
+        return None
+    number, category_id, category, task_id, task, role, content_hash, path = rows[0]
+    return CatalogItem(number, category_id, category, task_id, task, Role(role), content_hash, path)
 
 
 def read_deleted(run: RunStatement, generation_id: int) -> Sequence[tuple[str, str, int]]:

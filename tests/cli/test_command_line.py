@@ -14,7 +14,7 @@ from cli.app import app
 from continual_dml import __version__
 
 ROOT = Path(cli.__file__).parent.parent
-COMMANDS = ["init", "ingest-task", "add", "refresh", "query", "report", "tasks", "status"]
+COMMANDS = ["init", "ingest-task", "add", "refresh", "query", "serve", "report", "tasks", "status"]
 COMMANDS += [
     "statistics",
     "generations",
@@ -35,6 +35,7 @@ WITHOUT_WORKSPACE = {"benchmark"}
 
 def test_the_commands_are_those_that_are_documented():
     assert [command.name for command in app.registered_commands] == COMMANDS
+    assert [group.name for group in app.registered_groups] == ["config"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -42,7 +43,7 @@ def test_every_command_has_help_and_a_line_in_the_readme(process, command):
     run = process(command, "--help")
 
     assert run.code == 0
-    for option in ("--json", "--quiet", "--debug"):
+    for option in ("--json", "--quiet", "--verbose", "--no-progress", "--yes", "--offline", "--debug"):
         assert option in run.out
     assert ("--workspace" in run.out) == (command not in WITHOUT_WORKSPACE)
     assert run.err == ""

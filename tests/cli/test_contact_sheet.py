@@ -29,7 +29,7 @@ from cli.searching import Answer, Hit
 from continual_dml.errors import CdmlError, SettingsError
 from continual_dml.records import CatalogItem, Role
 from continual_dml.settings import StreamSettings
-from continual_dml.strategies.acceptance import Verdict
+from continual_dml.verdicts import Verdict
 
 TOP = MARGIN + LEGEND
 

@@ -23,9 +23,11 @@ HEAVY = frozenset({
         ["query", "--help"],
         ["demo", "--help"],
         ["benchmark", "--help"],
+        ["config", "show", "--origin"],
+        ["config", "path", "--json"],
     ],
 )
-def test_help_imports_nothing_heavy(process, arguments):
+def test_help_and_settings_import_nothing_heavy(process, arguments):
     run = process(*arguments)
 
     assert run.code == 0

@@ -11,7 +11,7 @@ from cli.render.thresholds import MOST_DOUBTFUL, doubtful_categories, threshold_
 from cli.searching import Answer, Hit
 from cli.shell import Shell
 from continual_dml.records import CatalogItem, Role
-from continual_dml.strategies.acceptance import Verdict
+from continual_dml.verdicts import Verdict
 
 APPLE = Hit(CatalogItem(1, 1, "apple", 1, "fruit", Role.GALLERY, "hash", "/a.png"), 0.41)
 MATCH, NO_MATCH = Verdict(True, 0.4, 0.93), Verdict(False, 0.55, 0.2)

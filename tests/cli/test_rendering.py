@@ -14,6 +14,7 @@ from cli.render.gates import gate_line
 from cli.render.matrices import LEFT_OUT_SHOWN, left_out, matrix_table, members_table, without_positive
 from cli.render.progress import BarListener, LineListener, progress_listener
 from cli.render.tables import Table, rendered
+from cli.shell import Shell
 from continual_dml.ports import SilentListener
 
 
@@ -95,7 +96,7 @@ def test_queries_without_a_positive_are_told_only_where_there_are_some():
 
 
 def test_progress_in_a_log_is_one_line_per_stage_on_stderr(capsys):
-    with progress_listener(quiet=False) as listener:
+    with progress_listener(Shell()) as listener:
         assert isinstance(listener, LineListener)
         listener.start("reading images", 12)
         listener.advance(12)
@@ -107,7 +108,7 @@ def test_progress_in_a_log_is_one_line_per_stage_on_stderr(capsys):
 
 
 def test_quiet_progress_says_nothing(capsys):
-    with progress_listener(quiet=True) as listener:
+    with progress_listener(Shell(quiet=True)) as listener:
         assert isinstance(listener, SilentListener)
         listener.start("reading images", 12)
         listener.advance(5, "loss 1")
@@ -118,7 +119,7 @@ def test_quiet_progress_says_nothing(capsys):
 
 def test_progress_on_a_terminal_draws_bars_on_stderr_alone(capsys, monkeypatch):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    with progress_listener(quiet=False) as listener:
+    with progress_listener(Shell()) as listener:
         assert isinstance(listener, BarListener)
         listener.start("reading [bold]images", 2)
         listener.advance(1, "loss 0.5")

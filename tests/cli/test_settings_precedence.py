@@ -1,32 +1,37 @@
-"""Flags over variables over cdml.toml over defaults."""
+"""Flags over variables over cdml.toml over the user's own file over defaults."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
+from cli.option_table import OPTIONS
 from cli.settings import (
     NOT_IN_AN_INGEST,
-    Environment,
+    benchmark_options,
     benchmark_settings,
     compute_device,
     listed,
     merged_options,
+    new_workspace_options,
     numbers,
     refresh_mode,
+    settings_of,
     task_settings,
     with_changes,
     workspace_settings,
 )
 from continual_dml.errors import SettingsError, UnknownChoice
 from continual_dml.settings import GateSettings, Settings
+from storage.workspace import Workspace
+from storage.workspace_file import WorkspaceFile
 
 
 @pytest.fixture(autouse=True)
 def no_variables(monkeypatch):
-    for name in Environment.model_fields:
-        monkeypatch.delenv(f"CDML_{name.upper()}", raising=False)
+    for option in OPTIONS:
+        monkeypatch.delenv(option.variable, raising=False)
 
 
 def stored(**training):
@@ -48,6 +53,113 @@ def test_a_stronger_length_of_training_replaces_a_weaker_one_of_the_other_kind(m
     assert (by_variable.steps, by_variable.epochs) == (None, 3.0)
     by_flag = task_settings(stored(epochs=1.0), merged_options({"steps": 7})).training
     assert (by_flag.steps, by_flag.epochs) == (7, None)
+
+
+def user_says(tmp_path, monkeypatch, text):
+    (tmp_path / "cdml").mkdir()
+    (tmp_path / "cdml" / "config.toml").write_text(text)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+
+
+def test_the_users_own_file_is_weaker_than_the_workspace_and_stronger_than_the_defaults(
+    tmp_path, monkeypatch
+):
+    user_says(
+        tmp_path, monkeypatch, 'method = "finetune"\nseed = 7\nrefresh = "keep"\n[streams]\nmax_pixels = 9'
+    )
+    workspace = Workspace.create(tmp_path / "workspace", stored(method="frozen"))
+
+    settings = task_settings(settings_of(workspace), merged_options({}))
+
+    assert (settings.training.method, settings.training.seed) == ("frozen", 7)
+    assert settings.streams.max_pixels == 9
+    assert refresh_mode(merged_options({})) == "keep"
+    monkeypatch.setenv("CDML_SEED", "8")
+    monkeypatch.setenv("CDML_REFRESH", "project")
+    assert task_settings(settings_of(workspace), merged_options({})).training.seed == 8
+    assert refresh_mode(merged_options({})) == "project"
+    assert refresh_mode(merged_options({"refresh": "auto"})) == "auto"
+
+
+def test_the_model_of_a_workspace_is_its_own_whatever_the_user_has_for_new_ones(tmp_path, monkeypatch):
+    user_says(tmp_path, monkeypatch, 'backbone = "resnet18"\nimage_side = 64\nindex = "hnsw"\nepochs = 2')
+    workspace = Workspace.create(tmp_path / "workspace", stored(steps=5))
+
+    assert settings_of(workspace) == stored(steps=5), "a length in cdml.toml silences the other one below it"
+    assert "backbone" not in merged_options({})
+    new = new_workspace_options({"image_side": 96})
+    assert (new["backbone"], new["image_side"], new["index"]) == ("resnet18", 96, "hnsw")
+    assert workspace_settings(new).model.backbone == "resnet18"
+
+
+def test_a_comparison_takes_of_the_users_file_what_is_of_the_machine(tmp_path, monkeypatch):
+    user_says(tmp_path, monkeypatch, 'device = "cpu"\nbackbone = "resnet18"\nlearning_rate = 1.0')
+    flags = dict.fromkeys(("device", "backbone", "learning_rate"))
+
+    assert benchmark_options(flags) == {"device": "cpu"}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("devize = 'cpu'", r"config\.toml: unknown setting 'devize': did you mean device\?"),
+        ("[trainin]", r"unknown setting 'trainin': did you mean training\?"),
+        ("[training]\ndevize = 'cpu'", r"unknown setting in \[training\] 'devize': did you mean device"),
+        ("[model]\ncohort = 2", r"unknown setting 'model'"),
+        (
+            "database_url = 'sqlite:////x'",
+            r"database_url cannot stand here: give it as a flag, or as CDML_DATABASE_URL",
+        ),
+        ("seed = '3'", r"seed = '3': this is not a whole number"),
+        ("seed = true", r"seed = True: this is not a whole number"),
+        ("averaging = 1", r"averaging = 1: this is not true or false"),
+        ("device = 3", r"device = 3: this is not text, in quotes"),
+        ("device = 'gpu'", r"config\.toml: unknown device 'gpu'"),
+        ("yes = true", r"unknown setting 'yes'"),
+        ("device", r"cannot read .*config\.toml"),
+    ],
+)
+def test_what_cannot_be_in_the_users_file_is_told_with_the_file_and_the_closest_name(
+    tmp_path, monkeypatch, text, words
+):
+    user_says(tmp_path, monkeypatch, text)
+
+    with pytest.raises(SettingsError, match=words):
+        merged_options({})
+
+
+def test_an_unknown_variable_is_told_with_the_closest_one(monkeypatch):
+    monkeypatch.setenv("CDML_DEVIZE", "cpu")
+
+    with pytest.raises(
+        SettingsError, match=r"unknown environment variable CDML_DEVIZE: did you mean CDML_DEVICE\?"
+    ):
+        merged_options({})
+
+
+@pytest.mark.parametrize(
+    "name", ["CDML_TEST_DATA", "CDML_TEST_ANYTHING", "_CDML_COMPLETE", "MY_CDML_SEED", "cdml_x"]
+)
+def test_variables_of_the_tests_and_those_with_another_prefix_are_nobodys_business(monkeypatch, name):
+    monkeypatch.setenv(name, "anything")
+
+    assert merged_options({}) == {}
+
+
+def test_every_place_of_the_table_is_a_setting_and_every_variable_reaches_it(monkeypatch):
+    known = {name for name, _ in leaves(asdict(WorkspaceFile(Settings())))}
+    for option in OPTIONS:
+        if option.place is not None:
+            assert option.place.replace("workspace.", "") in {one.removeprefix("settings.") for one in known}
+    monkeypatch.setenv("CDML_AVERAGING", "off")
+    monkeypatch.setenv("CDML_LEARNING_RATE", "0.5")
+    training = task_settings(Settings(), merged_options({})).training
+    assert (training.averaging, training.learning_rate) == (False, 0.5)
+
+
+def leaves(values, path=""):
+    for name, value in values.items():
+        yield from leaves(value, f"{path}{name}.") if isinstance(value, dict) else [(f"{path}{name}", value)]
 
 
 def test_both_lengths_in_one_place_are_refused():
@@ -105,7 +217,8 @@ def test_a_new_workspace_keeps_the_model_options_and_no_training_options(monkeyp
     monkeypatch.setenv("CDML_METHOD", "finetune")
     monkeypatch.setenv("CDML_BACKBONE", "resnet18")
 
-    settings = workspace_settings(merged_options({"image_side": 64, "weights": "none", "flip": False}))
+    flags = {"image_side": 64, "weights": "none", "flip": False}
+    settings = workspace_settings(new_workspace_options(flags))
 
     assert (settings.model.backbone, settings.model.image_side_pixels) == ("resnet18", 64)
     assert settings.model.pretrained is False
@@ -150,7 +263,7 @@ def test_a_new_workspace_may_have_a_cohort(monkeypatch):
     monkeypatch.setenv("CDML_COHORT", "3")
     flags = {"backbone": "conv4", "cohort_backbones": "resnet18, vit_b_16", "ensemble": "pca"}
 
-    model = workspace_settings(merged_options(flags)).model
+    model = workspace_settings(new_workspace_options(flags)).model
 
     assert model.backbones == ("conv4", "resnet18", "vit_b_16")
     assert (model.cohort, model.ensemble) == (3, "pca")

@@ -10,7 +10,8 @@ import pytest
 from continual_dml.ports import SilentListener
 from continual_dml.records import Role
 from continual_dml.settings import NO_LIMIT
-from continual_dml.strategies.acceptance import LOOKED_AT, AcceptanceRule, Verdict
+from continual_dml.strategies.acceptance import LOOKED_AT, AcceptanceRule
+from continual_dml.verdicts import Verdict
 from continual_dml.workflows.delete_items import delete_items
 from continual_dml.workflows.ingest_task import IngestResult
 from continual_dml.workflows.refresh_gallery import RefreshTools

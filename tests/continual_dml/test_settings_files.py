@@ -102,3 +102,52 @@ def test_each_member_has_its_own_backbone_and_everything_else_in_common() -> Non
     assert (second.backbone, second.cohort, second.cohort_backbones) == ("squeezenet1_1", 1, ())
     assert second.embedding_dim == model.embedding_dim
     assert ModelSettings(cohort=3).backbones == (ModelSettings().backbone,) * 3
+
+
+def test_a_new_file_fixes_the_model_and_what_is_unusual_and_shows_the_other_defaults(tmp_path: Path) -> None:
+    settings = Settings(training=TrainingSettings(steps=5, flip=False))
+    made = Workspace.create(tmp_path / "workspace", settings)
+    text = made.settings_file.read_text()
+    for line in ('backbone = "mobilenet_v2"', "cohort = 1", "steps = 5", "flip = false"):
+        assert f"\n{line}\n" in text
+    for line in ('# device = "auto"', "# max_forgetting = 0.25", "# false_accepts = 0.05"):
+        assert f"\n{line}\n" in text
+    uncommented = "\n".join(line.removeprefix("# ") for line in text.splitlines()[4:])
+    made.settings_file.write_text(uncommented)
+    assert Workspace.open(made.root).settings == settings, "each comment is a setting that may be said"
+
+
+def test_what_the_file_says_wins_and_the_model_is_always_its_own(tmp_path: Path) -> None:
+    workspace = Workspace.create(tmp_path / "workspace", Settings(training=TrainingSettings(steps=5)))
+    file = workspace.settings_file
+    file.write_text(file.read_text().replace('# device = "auto"', 'device = "auto"'))
+    beneath = {
+        "training": {"device": "cpu", "seed": 3, "epochs": 2.0, "objective": {"mutual": 0.5}},
+        "model": {"cohort": 2, "cohort_backbones": ["conv4"]},
+    }
+    settings = Workspace.open(workspace.root).settings_over(beneath)
+    assert settings.model == ModelSettings()
+    expected = TrainingSettings(device="auto", seed=3, steps=5, objective=ObjectiveWeights(mutual=0.5))
+    assert settings.training == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("[storag]\nindex = 'flat'", r"unknown section 'storag': did you mean storage"),
+        ("[gates]", r"unknown section 'gates': did you mean gate\?"),
+        ("[training]\ndevize = 'cpu'", r"unknown setting in \[training\] 'devize': did you mean device\?"),
+        (
+            "[workspace]\nformat_version = 1\ndatabase = 'x'",
+            r"\[workspace\] 'database': did you mean data",
+        ),
+        ("[initial_weights]\nsize = 1\nsha256 = ''\nnotes = {}", r"'notes': did you mean note\?"),
+    ],
+)
+def test_an_unknown_name_in_the_file_is_told_with_its_place_and_the_closest(
+    tmp_path: Path, line: str, words: str
+) -> None:
+    whole = line if line.startswith("[workspace]") else f"[workspace]\nformat_version = 1\n{line}"
+    (tmp_path / "cdml.toml").write_text(whole + "\n")
+    with pytest.raises(SettingsError, match=rf"cdml\.toml: .*{words}"):
+        Workspace.open(tmp_path)

@@ -1,6 +1,6 @@
 """Any sequence of operations, crashes and damage: catalogue, index and a plain model agree throughout.
 
-``CDML_EXAMPLES`` says how many sequences are tried on each database; ``make faults`` asks for 200.
+``CDML_TEST_EXAMPLES`` says how many sequences are tried on each database; ``make faults`` asks for 200.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from tests.postgres_server import running_server
 from tests.storage.tiny_tasks import SMALL, add_images, delete_images, on_circle, publish_task
 from tests.storage.vector_tables import vector_tables
 
-EXAMPLES = int(os.environ.get("CDML_EXAMPLES", "6"))
+EXAMPLES = int(os.environ.get("CDML_TEST_EXAMPLES", "6"))
 COMMITTED = {"committed", "collecting", "collected"}
 MOST_TASKS = 8
 

@@ -85,7 +85,8 @@ def learned_site(tmp_path_factory: pytest.TempPathFactory) -> Site:
 @pytest.fixture
 def site(learned_site: Site, tmp_path: Path) -> Iterator[Site]:
     """Yield a copy of the workspace; the task folders are shared and must not be changed."""
-    shutil.copytree(learned_site.workspace, tmp_path / "workspace")
+    sockets = shutil.ignore_patterns("*.sock")  # of a server that another fixture runs
+    shutil.copytree(learned_site.workspace, tmp_path / "workspace", ignore=sockets)
     yield replace(learned_site, workspace=tmp_path / "workspace")
 
 

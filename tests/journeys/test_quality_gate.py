@@ -137,7 +137,7 @@ def test_a_task_that_passes_goes_live_and_the_report_says_by_how_much(cdml, site
 def test_a_first_task_that_is_refused_leaves_the_workspace_as_good_as_empty(cdml, tmp_path, noise):
     here = ("-w", tmp_path / "new")
     assert cdml("init", *here, *TINY_INIT).code == 0
-    assert "[gate]\nmax_forgetting = 0.25\n" in (tmp_path / "new" / "cdml.toml").read_text()
+    assert "[gate]\n# max_forgetting = 0.25\n" in (tmp_path / "new" / "cdml.toml").read_text()
 
     run = cdml("ingest-task", noise, *here, *TASK, "-q")
 

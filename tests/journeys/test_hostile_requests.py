@@ -1,0 +1,303 @@
+"""Whatever is sent to a server, it answers with one line or cuts the connection, and goes on answering."""
+
+from __future__ import annotations
+
+import json
+import socket
+from contextlib import suppress
+from urllib.parse import quote, urlsplit
+
+import httpx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cli.web.access import COOKIE
+from cli.web.bodies import BodyLimits
+from cli.web.gatekeeper import Gatekeeper
+from cli.web.protocol import PunctualProtocol
+from tests.servers import MOST_BYTES, serving, until
+
+TOKEN = "a token of more than sixteen characters"
+TRAVERSALS = (
+    "../../../../etc/passwd",
+    "..%2f..%2fcdml.toml",
+    "%2e%2e/%2e%2e/catalog.db",
+    "....//....//cdml.toml",
+    "..\\..\\cdml.toml",
+    "/etc/passwd",
+    "index.html/../../measures.py",
+    "file:///etc/passwd",
+    "\x00cdml.toml",
+    "cdml.toml%00.css",
+    "' OR 1=1 --",
+    "1; DROP TABLE item",
+    "<script>alert(1)</script>",
+    "٣",
+    "1e3",
+    "-1",
+    str(2**63),
+    "9" * 400,
+)
+hostile_text = st.one_of(st.sampled_from(TRAVERSALS), st.text(max_size=60))
+
+
+@pytest.fixture(scope="module")
+def server(learned_site):
+    with serving(learned_site.workspace) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def routes(server):
+    """Return (method, path, names of its parameters) of every operation, and those that are not described."""
+    described = server.get("/openapi.json").json()["paths"]
+    found = [
+        (method.upper(), path, [one["name"] for one in operation.get("parameters", ())])
+        for path, operations in described.items()
+        for method, operation in operations.items()
+    ]
+    return [*found, ("GET", "/static/{name}", ["name"]), ("GET", "/", [])]
+
+
+def check(response):
+    """Check what holds of every answer."""
+    assert response.status_code < 500 or response.status_code == 503, response.text
+    for secret in ("root:x:", "[model]", "SQLite format", "Traceback", "class Measures"):
+        assert secret not in response.text
+    if response.status_code >= 400:
+        document = json.loads(response.text)
+        assert list(document) == ["error"]
+        assert document["error"]
+        assert "\n" not in document["error"]
+    assert "nosniff" in response.headers["x-content-type-options"]
+
+
+def test_every_route_takes_every_traversal_for_what_it_is(server, routes):
+    for method, path, names in routes:
+        for text in TRAVERSALS:
+            filled, query = path, {}
+            for name in names:
+                if f"{{{name}}}" in path:
+                    filled = filled.replace(f"{{{name}}}", quote(text, safe=""))
+                else:
+                    query[name] = text
+            check(server.request(method, filled, params=query, content=text.encode()))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_every_route_takes_hostile_paths_and_parameters_for_what_they_are(server, routes, data):
+    method, path, names = data.draw(st.sampled_from(routes))
+    filled, query = path, {}
+    for name in names:
+        value = data.draw(hostile_text, label=name)
+        if f"{{{name}}}" in path:
+            raw = data.draw(st.booleans(), label="as it is")
+            filled = filled.replace(
+                f"{{{name}}}",
+                value if raw and value.isascii() and value.isprintable() else quote(value, safe=""),
+            )
+        elif data.draw(st.booleans(), label=f"gives {name}"):
+            query[name] = value
+    body = data.draw(st.binary(max_size=200)) if method == "POST" else None
+    try:
+        response = server.request(
+            method, filled.replace("#", "%23").replace("?", "%3F") or "/", params=query, content=body
+        )
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol):
+        return  # no client can send this
+    check(response)
+
+
+@settings(max_examples=60, deadline=None)
+@given(body=st.binary(max_size=3000))
+def test_bytes_that_are_no_image_are_refused_with_a_reason(server, body):
+    for path in ("/api/v1/search", "/api/v1/explain?item_id=1"):
+        response = server.post(path, content=body)
+        check(response)
+        assert response.status_code in (400, 422)
+
+
+@pytest.mark.parametrize("path", ["/api/v1/search", "/api/v1/explain?item_id=1", "/api/v1/session"])
+@pytest.mark.parametrize("declared", [True, False])
+def test_a_body_over_the_cap_is_refused_before_it_is_there(server, path, declared):
+    def without_end():
+        for _ in range(40):
+            yield b"x" * (MOST_BYTES // 16)
+
+    body = b"x" * (MOST_BYTES + 1) if declared else without_end()
+    try:
+        response = server.post(path, content=body)
+    except (httpx.WriteError, httpx.RemoteProtocolError, httpx.ReadError):
+        pass  # it was cut off while it was still sending
+    else:
+        assert response.status_code == 413
+        check(response)
+    assert server.get("/healthz").status_code == 200
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "NONSENSE"])
+def test_methods_that_nothing_is_done_for_are_refused_on_every_route(server, routes, method):
+    for _, path, _ in routes:
+        response = server.request(method, path.replace("{", "").replace("}", ""))
+        assert response.status_code in (400, 404, 405)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "localhost.evil.example",
+        "",
+        "127.0.0.1.evil.example",
+        "[::1",
+        "10.0.0.1",
+        "LOCALHOST@x",
+    ],
+)
+def test_other_names_than_the_allowed_ones_are_not_answered_on_any_route(server, routes, host):
+    for method, path, _ in routes:
+        response = server.request(method, path.replace("{", "").replace("}", ""), headers={"host": host})
+        assert response.status_code in (400, 421), (path, response.text)
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost:8765", "127.0.0.1:1", "[::1]:8765", "LocalHost:80"])
+def test_the_allowed_names_are_answered_with_any_port(server, host):
+    assert server.get("/healthz", headers={"host": host}).status_code == 200
+
+
+def test_pages_of_other_sites_get_nothing_but_may_link_here(server):
+    for site in ("cross-site", "same-site"):
+        script = {"sec-fetch-site": site, "sec-fetch-mode": "no-cors"}
+        for path in ("/api/v1/status", "/api/v1/items/1/picture", "/metrics", "/"):
+            assert server.get(path, headers=script).status_code == 403
+        link = {"sec-fetch-site": site, "sec-fetch-mode": "navigate"}
+        assert server.get("/", headers=link).status_code == 200
+        assert server.post("/api/v1/search", headers=link).status_code == 403
+
+
+def test_without_the_token_nothing_of_the_workspace_is_told(learned_site):
+    with serving(learned_site.workspace, TOKEN) as server:
+        for path in (
+            "/api/v1/status",
+            "/api/v1/items/1/picture",
+            "/reports/2",
+            "/metrics",
+            "/openapi.json",
+            "/nothing",
+        ):
+            refused = server.get(path)
+            assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
+        for wrong in ("Bearer wrong", "Bearer", f"Basic {TOKEN}", f"Bearer {TOKEN}x", "Bearer \xff"):
+            assert (
+                server.get("/api/v1/status", headers={"authorization": wrong.encode("latin-1")}).status_code
+                == 401
+            )
+        for path in ("/", "/healthz", "/static/app.js"):
+            assert server.get(path).status_code == 200
+        assert server.get("/api/v1/status", headers={"authorization": f"Bearer {TOKEN}"}).status_code == 200
+
+
+def test_a_browser_that_has_shown_the_token_gets_a_cookie_that_does_not_hold_it(learned_site):
+    with serving(learned_site.workspace, TOKEN) as server:
+        assert server.post("/api/v1/session", content=b"not the token").status_code == 401
+        entered = server.post("/api/v1/session", content=TOKEN.encode())
+        cookie = entered.headers["set-cookie"]
+        assert entered.status_code == 204
+        assert TOKEN not in cookie
+        assert all(word in cookie for word in ("HttpOnly", "SameSite=strict"))
+        assert server.get("/api/v1/status").status_code == 200
+        bare = httpx.Client(base_url=server.base_url, cookies={COOKIE: "0" * 64})
+        assert bare.get("/api/v1/status").status_code == 401
+        bare.close()
+
+
+def connect(server):
+    address = urlsplit(str(server.base_url))
+    return socket.create_connection((address.hostname, address.port), timeout=30)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"",
+        b"GET /heal",
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Slow: ",
+        b"POST /api/v1/search HTTP/1.1\r\n",
+    ],
+)
+def test_a_client_that_never_ends_its_request_is_cut_off(server, monkeypatch, head):
+    monkeypatch.setattr(PunctualProtocol, "head_seconds", 0.2)
+    with connect(server) as client:
+        client.sendall(head)
+        assert client.recv(100) == b""
+    assert server.get("/healthz").status_code == 200
+
+
+def test_one_that_begins_a_second_request_and_never_ends_it_is_cut_off_too(server, monkeypatch):
+    monkeypatch.setattr(PunctualProtocol, "head_seconds", 0.2)
+    with connect(server) as client:
+        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        answer = b""
+        while not answer.endswith(b"null}"):
+            answer += client.recv(10_000)
+        client.sendall(b"GET /healthz HTTP/1.1\r\nHo")
+        assert client.recv(100) == b""
+
+
+def test_a_client_that_sends_its_image_too_slowly_is_told_so(server, monkeypatch):
+    read = BodyLimits.read
+
+    async def impatient(self, request):
+        monkeypatch.setattr(self, "_seconds", 0.2)
+        return await read(self, request)
+
+    monkeypatch.setattr(BodyLimits, "read", impatient)
+    with connect(server) as client:
+        client.sendall(b"POST /api/v1/search HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nabc")
+        answer = b"".join(iter(lambda: client.recv(10_000), b""))
+    assert b"408" in answer.splitlines()[0]
+    assert b"did not arrive within 0.2 seconds" in answer
+
+
+def test_a_client_that_takes_no_answer_does_not_keep_it_for_ever(server, monkeypatch):
+    ended = []
+    called = Gatekeeper.__call__
+
+    async def impatient(self, scope, receive, send):
+        monkeypatch.setattr(self, "_longest", 0.3)
+        try:
+            await called(self, scope, receive, send)
+        except TimeoutError:
+            ended.append(scope["path"])
+            raise
+
+    monkeypatch.setattr(Gatekeeper, "__call__", impatient)
+    with connect(server) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+        request = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        with suppress(OSError):  # cut off
+            client.sendall(400 * request)
+        until(lambda: ended == ["/openapi.json"])
+    assert server.get("/healthz").status_code == 200
+
+
+def test_many_half_sent_images_together_take_no_more_than_they_may(server, monkeypatch):
+    limits = BodyLimits(MOST_BYTES, all_together=100)
+    monkeypatch.setattr(BodyLimits, "read", lambda self, request: _read_with(limits, request))
+    refused = server.post("/api/v1/search", content=b"x" * 101)
+    assert (refused.status_code, refused.json()["error"]) == (
+        503,
+        "too many images are being sent; try again in a moment",
+    )
+    assert (
+        server.post("/api/v1/search", content=b"x" * 100).status_code == 422
+    )  # what was taken is given back
+
+
+READ = BodyLimits.read
+
+
+def _read_with(limits, request):
+    return READ(limits, request)
