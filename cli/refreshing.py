@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class RefreshRequest:
     """What ``cdml refresh`` was asked for: a mode, how much may be embedded anew, and settings.
 
-    ``settings`` say where to compute, how images are read and what the quality gate asks; the network is that of
-    the live generation.
+    ``settings`` say where to compute, how images are read and what the quality gate asks; the network is
+    that of the live generation.
     """
 
     mode: str

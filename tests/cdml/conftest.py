@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 import cdml
+from cli.app import main
 from streams.glyphs import render_task
 
 TINY = cdml.Settings(
@@ -56,6 +58,20 @@ def arrows(tmp_path: Path) -> Path:
     """A third task, not learned yet."""
     render_task("arrows", tmp_path / "arrows", categories=3, samples_per_category=6, side_pixels=32)
     return tmp_path / "arrows"
+
+
+@pytest.fixture
+def command_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Return a function that runs ``cdml`` with arguments in this process; exit code, and what stdout got."""
+
+    def run(*arguments: str | Path) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["cdml", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as exit_of:
+            main()
+        return int(exit_of.value.code or 0), capsys.readouterr().out
+
+    return run
 
 
 class Listener:

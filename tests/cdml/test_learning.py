@@ -1,6 +1,7 @@
 """Making a workspace, learning, adding and refreshing from Python."""
 
 import logging
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -61,21 +62,13 @@ def test_a_task_is_learned_told_and_found(site, arrows, listener, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_learning_from_python_is_learning_from_the_command_line(site, arrows, tmp_path):
-    import shutil
-
-    from typer.testing import CliRunner
-
-    from cli.app import app
-
+def test_learning_from_python_is_learning_from_the_command_line(site, arrows, tmp_path, command_line):
     twin = tmp_path / "twin"
     shutil.copytree(site.workspace.path, twin)
     done = site.workspace.ingest_task(arrows, steps=4, loss="triplet", seed=7)
-    flags = ["--steps", "4", "--loss", "triplet", "--seed", "7"]
-    run = CliRunner().invoke(app, ["ingest-task", str(arrows), "-w", str(twin), *flags, "-q"])
-    assert run.exit_code == 0, run.output
-    names = ("model.safetensors", "head.safetensors")
-    for name in names:
+    flags = ("--steps", "4", "--loss", "triplet", "--seed", "7")
+    assert command_line("ingest-task", arrows, "-w", twin, *flags)[0] == 0
+    for name in ("model.safetensors", "head.safetensors"):
         ours = site.workspace.path / "gen" / f"{done.generation:08d}" / name
         assert ours.read_bytes() == (twin / "gen" / f"{done.generation:08d}" / name).read_bytes()
 

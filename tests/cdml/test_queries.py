@@ -8,15 +8,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from typer.testing import CliRunner
 
 import cdml
-from cli.app import app
-
-
-def by_command_line(site, image: Path, *options: str) -> dict:
-    run = CliRunner().invoke(app, ["query", str(image), "-w", str(site.workspace.path), "--json", *options])
-    return {**json.loads(run.stdout)["queries"][0], "generation": json.loads(run.stdout)["generation"]}
 
 
 def as_document(answer: cdml.Answer) -> dict:
@@ -54,8 +47,10 @@ def forms(image: Path) -> dict[str, object]:
     }
 
 
-def test_every_form_of_an_image_gets_the_answer_of_the_command_line(learned):
-    wanted = by_command_line(learned, learned.image, "-k", "5")
+def test_every_form_of_an_image_gets_the_answer_of_the_command_line(learned, command_line):
+    _, out = command_line("query", learned.image, "-k", "5", "-w", learned.workspace.path, "--json")
+    document = json.loads(out)
+    wanted = {**document["queries"][0], "generation": document["generation"]}
     wanted.pop("path")
     with learned.workspace.searcher() as searcher:
         for form, image in forms(learned.image).items():
