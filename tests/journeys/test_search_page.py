@@ -17,7 +17,7 @@ from tests.servers import serving
 pytestmark = needs_chromium
 
 HOSTILE = "<img src=x onerror=document.title='owned'>"
-KEPT = os.environ.get("CDML_SCREENSHOTS")
+KEPT = os.environ.get("CDML_TEST_SCREENSHOTS")
 """Where pictures of the page are kept that the documentation shows; nowhere, unless somebody says so."""
 
 
