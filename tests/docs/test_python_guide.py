@@ -32,9 +32,7 @@ def test_the_blocks_of_the_guide_run_one_after_another(tmp_path, monkeypatch, ca
     assert "unknown loss 'tripled': did you mean triplet or soft-triple?" in printed
     assert "are in the catalogue already" in printed
     assert "12 images deleted, generation 5" in printed
-    assert re.search(
-        r"^\d\.\d\d \d\.\d\d -?\d\.\d\d$", printed, re.MULTILINE
-    )  # recalls, and what was forgotten
+    assert re.search(r"^\d\.\d\d \d\.\d\d -?\d\.\d\d$", printed, re.MULTILINE)  # recalls and forgetting
     assert "None" not in printed.splitlines()  # every letter is found to be something
 
 
