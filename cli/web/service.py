@@ -43,11 +43,11 @@ class Service:
         Raises:
             UnreadableImage: they are no usable image.
         """
-        from streams.image_decoding import decode_image, square_pixels
+        from streams.given_images import given_square
 
         settings = self.workspace.settings
         side = settings.model.stored_side_pixels
-        return square_pixels(decode_image(content, settings.streams, "the image that was sent", side), side)
+        return given_square(content, side, settings.streams, "the image that was sent")
 
 
 @contextmanager
