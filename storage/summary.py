@@ -19,7 +19,7 @@ from storage.statements import open_statements
 from storage.verified_files import ADVICE, read_published
 from storage.workspace import Workspace
 
-REPORT_NAME = "report.json"
+REPORT_NAME, PAGE_NAME = "report.json", "report.html"
 _Answer = TypeVar("_Answer")
 
 
@@ -153,10 +153,28 @@ def read_report(workspace: Workspace, wanted: str | None = None) -> dict[str, An
             one["name"] = names.get(int(number), number)
         return document
 
-    report = with_live(workspace, read) if wanted is None else _with_kept(workspace, wanted, read)
+    report = with_live(workspace, read) if wanted is None else with_kept(workspace, wanted, read)
     if report is None:
         raise CatalogError(f"{workspace.root} holds no task yet: run `cdml ingest-task FOLDER`")
     return report
+
+
+def read_report_page(workspace: Workspace, wanted: str | None = None) -> bytes | None:
+    """Return the page that a generation was published with, verified against its manifest.
+
+    None where it was published without one: by an earlier cdml, or because the page could not be drawn.
+    Arguments and errors as of :func:`read_report`.
+    """
+
+    def read(run: RunStatement, generation: Generation, manifest: Manifest) -> tuple[bytes | None]:
+        entry = manifest.files.get(PAGE_NAME)
+        path = workspace.generation_dir(generation.generation_id) / PAGE_NAME
+        return (None if entry is None else read_published(path, entry.size, entry.sha256),)
+
+    found = with_live(workspace, read) if wanted is None else with_kept(workspace, wanted, read)
+    if found is None:
+        raise CatalogError(f"{workspace.root} holds no task yet: run `cdml ingest-task FOLDER`")
+    return found[0]
 
 
 def live_generation(workspace: Workspace) -> int | None:
@@ -184,9 +202,10 @@ def with_live(
                 return read(run, live, read_manifest(directory, live.manifest_sha256))
 
 
-def _with_kept(
+def with_kept(
     workspace: Workspace, wanted: str, read: Callable[[RunStatement, Generation, Manifest], _Answer]
 ) -> _Answer:
+    """Read rows and files of the generation that a number or a tag names."""
     with open_statements(workspace) as run:
         found = statements.read_generation(run, wanted)
         directory = workspace.generation_dir(found.generation_id)
