@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from cli.wiring import image_reader, writing
+from cli.wiring import image_reader, page_painter, writing
 
 if TYPE_CHECKING:
     from continual_dml.ports import ProgressListener
@@ -33,5 +33,5 @@ def run_refresh(workspace: Workspace, chosen: Mapping[str, Any], listener: Progr
     settings = task_settings(stored, chosen)
     settings = replace(settings, training=replace(settings.training, device=device))
     with writing(workspace, listener) as store:
-        tools = RefreshTools(store, image_reader(stored), listener)
+        tools = RefreshTools(store, image_reader(stored), listener, page_painter(stored))
         return refresh_items(mode, budget, tools, settings)

@@ -102,7 +102,7 @@ class CategoryRuns:
             yield slice(start, end) if self.order is None else self.order[start:end]
 
     def best_of_each(self, similarities: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the cosine of each category's best item (n, C), of cosines (n, N) with all of the gallery."""
+        """Return the cosine of each category's best item (n, C), of cosines (n, N) with the whole gallery."""
         if not len(self.names):
             return np.empty((len(similarities), 0), dtype=np.float32)
         by_category = similarities if self.order is None else similarities[:, self.order]

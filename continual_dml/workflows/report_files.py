@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from continual_dml.ports import Artefacts, Draft, ProgressListener, SilentListener, Store
@@ -21,7 +21,7 @@ class Pages:
     """Who draws pages, None where nobody does, and who is told where that fails."""
 
     painter: ReportPainter | None = None
-    listener: ProgressListener = SilentListener()
+    listener: ProgressListener = field(default_factory=SilentListener)
 
 
 NO_PAGES = Pages()
@@ -90,22 +90,15 @@ def content_of(
     """Return what the page of a generation that is being built shows."""
     shown = [] if details is None else pictured_items(details)
     new = {item.item_id: item for item in arriving.items}
-    known = store.items([item for item in shown if item not in new])
+    items: dict[int, CatalogItem | NewItem] = {item: new[item] for item in shown if item in new}
+    items.update(store.items([item for item in shown if item not in new]))
     categories = {number: name for name, number in store.category_ids().items()}
-    tasks = [*store.tasks(), *store.additions(), *arriving.tasks]
     return ReportContent(
         report=report,
         details=details,
         categories={**categories, **(arriving.categories or {})},
-        pictures=pictures_of(
-            {
-                item: new[item] if item in new else known[item]
-                for item in shown
-                if item in new or item in known
-            },
-            store.query_copy_path,
-        ),
-        quarantined=quarantined_in(tasks),
+        pictures=pictures_of(items, store.query_copy_path),
+        quarantined=quarantined_in([*store.tasks(), *store.additions(), *arriving.tasks]),
     )
 
 
