@@ -26,7 +26,7 @@ from continual_dml.records import (
     TaskSummary,
     VectorState,
 )
-from continual_dml.report_pages import ReportPainter
+from continual_dml.report_pages import REPORT_FILE, ReportPainter
 from continual_dml.reports import with_images
 from continual_dml.settings import Settings
 from continual_dml.strategies.remembering import memory_with_more
@@ -39,7 +39,6 @@ from continual_dml.workflows.live_model import LiveModel, require_same_model, se
 from continual_dml.workflows.plan_task import TaskPlan, require_model
 from continual_dml.workflows.report_files import (
     FILES,
-    REPORT_FILE,
     Arriving,
     Pages,
     parent_details,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from continual_dml.ports import Artefacts, Draft
 from continual_dml.records import GalleryLabels, GalleryPart, PartCount, TaskSummary
+from continual_dml.report_pages import REPORT_FILE
 from continual_dml.reports import Measured
 from continual_dml.settings import RefreshBudget, Settings
 from continual_dml.strategies.carrying import Carrying
@@ -38,7 +39,6 @@ from continual_dml.workflows.live_model import LiveModel
 from continual_dml.workflows.members_alone import members_alone
 from continual_dml.workflows.refresh_gallery import Reembedded, RefreshTools, nothing_renewed, refresh_gallery
 from continual_dml.workflows.report_details import report_details
-from continual_dml.workflows.report_files import REPORT_FILE
 from continual_dml.workflows.state_files import write_state
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from continual_dml.errors import CatalogError
 from continual_dml.ports import Store
 from continual_dml.records import Deletion, Generation
+from continual_dml.report_pages import PAGE_FILE
 from continual_dml.workflows.drafting import drafting
-from continual_dml.workflows.report_files import NO_PAGES, PAGE_FILE, Pages, write_report
+from continual_dml.workflows.report_files import NO_PAGES, Pages, write_report
 from continual_dml.workflows.rewrite_gallery import rewrite_gallery
 
 

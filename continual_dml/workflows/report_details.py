@@ -5,7 +5,7 @@ All of it comes from what was measured anyway: no vector is compared once more, 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,6 @@ from continual_dml.metrics.principal_plane import principal_plane
 from continual_dml.metrics.recall import ClosestItems
 from continual_dml.workflows.evaluate import Labelled
 
-DETAILS_FILE = "report-details.json"
 SCHEMA_VERSION = 1
 MOST_SAMPLED, MOST_WORST, MOST_CONFUSED, MOST_MAPPED = 16, 10, 12, 2000
 EXAMPLES = 2
@@ -60,46 +59,6 @@ def report_details(
         "worst": [{**told.query(row), "margin": _rounded(margins[row])} for row in worst],
         "map": _map_of(gallery),
     }
-
-
-def without_items(details: Mapping[str, Any], gone: Collection[int]) -> dict[str, Any]:
-    """Return details that name none of the images ``gone``; counts stay those that were measured.
-
-    A query that only such an image made worth showing is left out with it.
-    """
-    removed = frozenset(gone)
-
-    def left(queries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        return [
-            {**one, "neighbours": [near for near in one["neighbours"] if near["item"] not in removed]}
-            for one in queries
-            if one["item"] not in removed
-        ]
-
-    shown = details["map"]
-    stay = [place for place, item in enumerate(shown["items"]) if item not in removed]
-    columns = ("items", "tasks", "categories", "x", "y")
-    return {
-        **details,
-        "confusions": [
-            {**one, "examples": [pair for pair in one["examples"] if removed.isdisjoint(_items_in(pair))]}
-            for one in details["confusions"]
-        ],
-        "samples": left(details["samples"]),
-        "worst": left([one for one in details["worst"] if one["neighbours"][0]["item"] not in removed]),
-        "map": {**shown, **{name: [shown[name][place] for place in stay] for name in columns}},
-    }
-
-
-def pictured_items(details: Mapping[str, Any]) -> list[int]:
-    """Return the ids of all images that a page of these details shows, ascending; the map shows dots only."""
-    queries = [*details["samples"], *details["worst"]]
-    pairs = [pair for one in details["confusions"] for pair in one["examples"]]
-    return sorted(
-        {one["item"] for one in queries}
-        | {near["item"] for one in queries for near in one["neighbours"]}
-        | {item for pair in pairs for item in _items_in(pair)}
-    )
 
 
 class _Told:
@@ -164,10 +123,6 @@ def _map_of(gallery: Labelled) -> dict[str, Any]:
         "x": x,
         "y": y,
     }
-
-
-def _items_in(pair: Mapping[str, Any]) -> tuple[int, int]:
-    return pair["query"], pair["nearest"]
 
 
 def _rounded(value: float | np.floating) -> float:

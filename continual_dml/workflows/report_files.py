@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from continual_dml.ports import Artefacts, Draft, ProgressListener, SilentListener, Store
-from continual_dml.records import CatalogItem, NewItem, Role, TaskSummary
-from continual_dml.report_pages import Picture, ReportContent, ReportPainter
-from continual_dml.workflows.report_details import DETAILS_FILE, pictured_items
+from continual_dml.records import CatalogItem, NewItem, TaskSummary
+from continual_dml.report_pages import (
+    DETAILS_FILE,
+    PAGE_FILE,
+    REPORT_FILE,
+    ReportContent,
+    ReportPainter,
+    pictured_items,
+    pictures_of,
+    quarantined_in,
+)
 
-REPORT_FILE = "report.json"
-PAGE_FILE = "report.html"
 FILES = frozenset({REPORT_FILE, DETAILS_FILE, PAGE_FILE})
 
 
@@ -100,21 +106,3 @@ def content_of(
         pictures=pictures_of(items, store.query_copy_path),
         quarantined=quarantined_in([*store.tasks(), *store.additions(), *arriving.tasks]),
     )
-
-
-def pictures_of(
-    items: Mapping[int, CatalogItem | NewItem], copy_of: Callable[[str], str]
-) -> dict[int, Picture]:
-    """Return where the pictures of images are; ``copy_of``: where a query's copy with a hash is."""
-    return {
-        number: Picture(
-            copy_of(item.content_hash) if item.role is Role.QUERY else item.path, item.content_hash
-        )
-        for number, item in items.items()
-    }
-
-
-def quarantined_in(tasks: Iterable[TaskSummary]) -> list[tuple[str, Sequence[Any]]]:
-    """Return what was left out of tasks and additions, in the order that they came in."""
-    ordered = sorted(tasks, key=lambda task: task.task_id)
-    return [(task.name, task.quarantined) for task in ordered if task.quarantined]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from continual_dml.ports import Artefacts, Draft
 from continual_dml.records import CatalogItem, PartCount, VectorState
+from continual_dml.report_pages import REPORT_FILE, without_items
 from continual_dml.reports import without_images
 from continual_dml.workflows.fingerprint_files import rewrite_fingerprints
 from continual_dml.workflows.gallery_files import (
@@ -23,8 +24,7 @@ from continual_dml.workflows.gallery_files import (
     view_part,
 )
 from continual_dml.workflows.kept_queries import rewrite_queries
-from continual_dml.workflows.report_details import without_items
-from continual_dml.workflows.report_files import FILES, REPORT_FILE, parent_details
+from continual_dml.workflows.report_files import FILES, parent_details
 
 
 @dataclass(frozen=True, slots=True, eq=False)

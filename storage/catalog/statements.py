@@ -10,7 +10,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from continual_dml.errors import UnknownChoice
-from continual_dml.records import ADDED, Generation, PartCount, QuarantinedFile, TaskSummary, VectorState
+from continual_dml.records import (
+    ADDED,
+    Generation,
+    NewItem,
+    PartCount,
+    QuarantinedFile,
+    Role,
+    TaskSummary,
+    VectorState,
+)
 
 RunStatement = Callable[[str, Mapping[str, int]], Sequence[Sequence[Any]]]
 
@@ -66,6 +75,12 @@ JOIN ancestor a ON a.ancestor_id = i.generation_id AND a.generation_id = :genera
 WHERE i.item_id NOT IN ({_REMOVED})
 ORDER BY i.item_id
 """  # noqa: S608 - the parts are our own
+_SOME_FILES = f"""
+SELECT i.item_id, i.category_id, i.role, i.content_hash, i.path FROM item i
+JOIN ancestor a ON a.ancestor_id = i.generation_id AND a.generation_id = :generation
+WHERE i.item_id IN ({{chosen}}) AND i.item_id NOT IN ({_REMOVED})
+"""  # noqa: S608 - the parts are our own
+_MOST_VALUES = 500
 _DELETED = """
 SELECT i.role, c.name, COUNT(*) FROM removal r
 JOIN ancestor a ON a.ancestor_id = r.generation_id AND a.generation_id = :generation
@@ -158,6 +173,18 @@ def count_categories(run: RunStatement, generation_id: int) -> int:
 def read_files(run: RunStatement, generation_id: int) -> Sequence[Sequence[str]]:
     """Return (role, path, content hash) of every image that ``generation_id`` sees."""
     return run(_FILES, {"generation": generation_id})
+
+
+def read_items(run: RunStatement, generation_id: int, item_ids: Sequence[int]) -> dict[int, NewItem]:
+    """Return what is known of those of ``item_ids`` that ``generation_id`` sees, by id."""
+    found: dict[int, NewItem] = {}
+    for start in range(0, len(item_ids), _MOST_VALUES):
+        values = {f"item{place}": one for place, one in enumerate(item_ids[start : start + _MOST_VALUES])}
+        statement = _SOME_FILES.format(chosen=", ".join(f":{name}" for name in values))
+        rows = run(statement, {"generation": generation_id, **values})
+        for number, category, role, content_hash, path in rows:
+            found[int(number)] = NewItem(int(number), int(category), Role(role), content_hash, path)
+    return found
 
 
 def read_deleted(run: RunStatement, generation_id: int) -> Sequence[tuple[str, str, int]]:

@@ -72,9 +72,10 @@ def curves(series: Sequence[Series], places: Sequence[str], x_title: str) -> Cur
         x_title: what the places are.
     """
     known = [value for one in series for value in one.values if value is not None]
-    low = min(0.8, max(0.0, math.floor(min(known, default=0.0) * 10 - 0.5) / 10))
-    steps = round((1 - low) * 10)
+    steps = min(10, max(2, math.ceil(10 - min(known, default=0.0) * 10 + 0.5)))
     every = 1 if steps <= 5 else 2
+    steps += steps % every
+    low = 1 - steps / 10
     ordered = sorted(series, key=lambda one: one.style is not None)
     lines = [_line(one, len(places), low) for one in ordered]
     thinned = max(1, math.ceil(len(places) / MOST_TICKS))

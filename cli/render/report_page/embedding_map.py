@@ -29,7 +29,7 @@ class Cloud:
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingMap:
-    """A drawn map. ``in_order``: colours run from the first to the last task instead of telling each apart."""
+    """A drawn map. ``in_order``: colours run from the first to the last task, not one for each."""
 
     clouds: list[Cloud]
     items: int

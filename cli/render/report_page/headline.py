@@ -13,12 +13,17 @@ from cli.render.report_page.losses import task_losses
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A word for what it is about, its figure, and a sentence; ``name``: of the task that begins it."""
+    """A word for what it is about, its figure, and a sentence.
+
+    ``name``: of the task that begins it; ``ending``: of the one that ends it. Names stand apart, since their
+    direction may be another one.
+    """
 
     about: str
     figure: str
     text: str
     name: str | None = None
+    ending: str | None = None
 
 
 def headline(report: Mapping[str, Any]) -> list[Sentence]:
@@ -57,7 +62,7 @@ def _gained(report: Mapping[str, Any]) -> Sentence:
     rows = report["recall_at_k"].get("1")
     newest = rows[-1][-1] if rows else None
     if not rows or newest is None:
-        return Sentence("Gained", UNKNOWN, "The newest task has no held-out images that Recall@1 is known of.")
+        return Sentence("Gained", UNKNOWN, "Not known: the newest task has no held-out images.")
     average = share(report["summary"]["1"]["average"])
     text = (
         f"of the newest task's held-out images have an image of their own category nearest (Recall@1 "
@@ -68,7 +73,7 @@ def _gained(report: Mapping[str, Any]) -> Sentence:
 
 def _forgotten(report: Mapping[str, Any]) -> Sentence:
     if len(report["tasks"]) < 2:
-        return Sentence("Forgotten", UNKNOWN, "Nothing yet: this is the first task, there was none to forget.")
+        return Sentence("Forgotten", UNKNOWN, "Nothing yet: before this task there was none.")
     forgetting = report["summary"].get("1", {}).get("forgetting")
     losses = [one for one in task_losses(report) if one.lost is not None]
     if forgetting is None or not losses:
@@ -76,13 +81,15 @@ def _forgotten(report: Mapping[str, Any]) -> Sentence:
     most = max(losses, key=lambda one: one.lost or 0.0)
     if forgetting <= 0:
         return Sentence(
-            "Forgotten", share(0.0), f"No loss on average: earlier tasks changed by {-forgetting:+.3f} Recall@1."
+            "Forgotten",
+            share(0.0),
+            f"No loss on average: Recall@1 of earlier tasks changed by {-forgetting:+.3f}.",
         )
     text = (
         f"of Recall@1 lost by earlier tasks on average since their best; most of all, {share(most.lost)}, by "
-        f"task {most.number}."
+        f"task {most.number}"
     )
-    return Sentence("Forgotten", share(forgetting), text)
+    return Sentence("Forgotten", share(forgetting), text, ending=most.name)
 
 
 def _gate(report: Mapping[str, Any]) -> Sentence:
@@ -91,8 +98,9 @@ def _gate(report: Mapping[str, Any]) -> Sentence:
         return Sentence("Quality gate", UNKNOWN, "There was none when this generation was published.")
     judged = [check_words(check) for check in gate["checks"] if check["value"] is not None]
     if gate["passed"]:
-        return Sentence("Quality gate", "passed", f"{'; '.join(judged) or 'nothing could be judged'}.")
-    return Sentence("Quality gate", "refused", f"{gate['refusal']} ({'; '.join(judged)}).")
+        held = f"All that it asks for holds: {'; '.join(judged)}." if judged else "Nothing could be judged."
+        return Sentence("Quality gate", "passed", held)
+    return Sentence("Quality gate", "refused", f"It kept this from going live by itself: {gate['refusal']}.")
 
 
 def _percent(value: float) -> str:

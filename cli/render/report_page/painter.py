@@ -34,7 +34,9 @@ class PagePainter:
         shown = set() if retrievals is None else retrievals.items()
         wanted = {number: content.pictures[number] for number in sorted(shown & content.pictures.keys())}
         view = page_view(content, retrievals)
-        page = _environment().get_template("page.html").render(view, pictures=thumbnails(wanted, self._limits))
+        page = (
+            _environment().get_template("page.html").render(view, pictures=thumbnails(wanted, self._limits))
+        )
         return page.encode("utf-8")
 
 

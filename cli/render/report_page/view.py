@@ -56,7 +56,9 @@ def page_view(content: ReportContent, retrievals: Retrievals | None) -> dict[str
     merged, within = report["recall_at_k"].get("1", []), report["within_task"]["recall_at_k"].get("1", [])
     details = content.details
     left_out = [
-        LeftOut(task, _end_of(file.path), file.reason) for task, files in content.quarantined for file in files
+        LeftOut(task, _end_of(file.path), file.reason)
+        for task, files in content.quarantined
+        for file in files
     ]
     return {
         "report": report,
