@@ -75,14 +75,14 @@ def report_markdown(report: Mapping[str, Any], k: int, *, live: bool) -> str:
 
 
 def markdown_of(table: Table) -> str:
-    """Return a table as Markdown below its title; no name can be taken for a mark.
+    r"""Return a table as Markdown below its title; no name can be taken for a mark.
 
     >>> print(markdown_of(Table("Gallery", ["", "items"], [["a|b", "12"]])))
     ## Gallery
     <BLANKLINE>
     |  | items |
     |:--|--:|
-    | a\\|b | 12 |
+    | a\|b | 12 |
     """
     columns = range(len(table.headings))
     figures = [

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 WIDTH, HEIGHT = 440, 270
-LEFT, RIGHT, TOP, BOTTOM = 40, 118, 14, 36
+LEFT, RIGHT, TOP, BOTTOM = 40, 132, 24, 36
 LABEL_HEIGHT = 15
+INDENT = 20
+MOST_MARKED = 12
+"""A line over more places has a mark at its end only."""
 MOST_TICKS = 8
 Point = tuple[float, float]
 
@@ -17,13 +20,14 @@ Point = tuple[float, float]
 class Series:
     """A line: its name, values by place, None where unknown; ``style``: number of its colour, None for faint.
 
-    ``text_above``: whether figures beside its points stand above them.
+    ``text_above``: whether figures beside its points stand above them; ``number``: stands before the name.
     """
 
     name: str
     values: Sequence[float | None]
     style: int | None
     text_above: bool | None = None
+    number: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,7 @@ class Line:
     path: str
     marks: list[Mark]
     style: int | None
+    number: str
     name: str
     end: Point
     label_y: float | None = None
@@ -98,9 +103,11 @@ def _line(series: Series, places: int, low: float) -> Line:
         Mark(x, y, "" if above is None else f"{value:.3f}", y - 9 if above else y + 19)
         for x, y, value in points
     ]
+    if places > MOST_MARKED:
+        marks = marks[-1:]
     path = " ".join(f"{'L' if place else 'M'}{x:g} {y:g}" for place, (x, y, _) in enumerate(points))
     end = points[-1][:2] if points else (0.0, 0.0)
-    return Line(path, marks, series.style, series.name, end)
+    return Line(path, marks, series.style, series.number, series.name, end)
 
 
 def _labelled(lines: Sequence[Line]) -> list[Line]:
@@ -116,16 +123,14 @@ def _labelled(lines: Sequence[Line]) -> list[Line]:
         wanted = max(lines[place].end[1], previous + LABEL_HEIGHT)
         previous = heights[place] = min(wanted, lowest + rank * LABEL_HEIGHT)
     return [
-        Line(line.path, line.marks, line.style, line.name, line.end, round(heights[place], 1))
-        if place in heights
-        else line
+        replace(line, label_y=round(heights[place], 1)) if place in heights else line
         for place, line in enumerate(lines)
     ]
 
 
 def _x(place: int, places: int) -> float:
-    span = WIDTH - LEFT - RIGHT - 24
-    return round(LEFT + 12 + span * (place / (places - 1) if places > 1 else 0.5), 1)
+    span = WIDTH - LEFT - RIGHT - 2 * INDENT
+    return round(LEFT + INDENT + span * (place / (places - 1) if places > 1 else 0.5), 1)
 
 
 def _y(value: float, low: float) -> float:

@@ -38,7 +38,6 @@ def thumbnails(pictures: Mapping[int, Picture], limits: StreamSettings) -> dict[
 
 def _address(image: Image.Image) -> Markup:
     content = io.BytesIO()
-    image.save(
-        content, "JPEG", quality=QUALITY, optimize=True
-    )  # a quarter more than WebP, in a fifth of the time
+    # WebP would take a quarter less, and several times as long: each ingest pays for it.
+    image.save(content, "JPEG", quality=QUALITY, optimize=True)
     return Markup("data:image/jpeg;base64,{}").format(base64.b64encode(content.getvalue()).decode("ascii"))

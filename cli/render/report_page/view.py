@@ -17,12 +17,13 @@ from cli.render.report_page.losses import TaskLoss, task_losses
 from cli.render.report_page.retrievals import Retrievals
 from cli.render.tables import Table
 from cli.render.thresholds import doubtful_categories, threshold_text
+from cli.shell import printable
 from continual_dml.report_pages import ReportContent
 
 LEVELS = 20
 MOST_LOSSES = 15
 MOST_LEFT_OUT = 200
-LONGEST_LABEL = 14
+LONGEST_LABEL = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +56,7 @@ def page_view(content: ReportContent, retrievals: Retrievals | None) -> dict[str
     losses = [one for one in task_losses(report) if one.lost is not None]
     merged, within = report["recall_at_k"].get("1", []), report["within_task"]["recall_at_k"].get("1", [])
     details = content.details
-    left_out = [
-        LeftOut(task, _end_of(file.path), file.reason)
-        for task, files in content.quarantined
-        for file in files
-    ]
+    left_out = _left_out(content)
     return {
         "report": report,
         "tasks": tasks,
@@ -104,6 +101,14 @@ def _named(content: ReportContent) -> Mapping[str, Any]:
     return {**content.report, "no_match": {**found, "categories": named}}
 
 
+def _left_out(content: ReportContent) -> list[LeftOut]:
+    return [
+        LeftOut(task, _end_of(file.path), file.reason)
+        for task, files in content.quarantined
+        for file in files
+    ]
+
+
 def _heat(rows: Sequence[Sequence[float | None]]) -> list[list[HeatCell]]:
     return [
         [
@@ -127,9 +132,10 @@ def _over_tasks(
         chosen = sorted({len(tasks) - 1, *(one.number - 1 for one in most)})
     series = [
         Series(
-            f"{column + 1} {shortened(name, LONGEST_LABEL)}",
+            shortened(printable(name), LONGEST_LABEL),
             [*[None] * column, *(row[column] for row in rows[column:])],
             chosen.index(column) if column in chosen else None,
+            number=f"{column + 1} ",
         )
         for column, name in enumerate(tasks)
     ]
