@@ -1,4 +1,4 @@
-"""Reports of streams that nobody learned: real figures and details of made-up vectors, for pages to be drawn of."""
+"""Reports of streams that nobody learned: real figures and details of made-up vectors, to draw pages of."""
 
 from __future__ import annotations
 

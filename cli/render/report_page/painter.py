@@ -49,6 +49,7 @@ def _environment() -> Environment:
         finalize=_spelled_out,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
     environment.filters["isolated"] = isolated
     environment.tests["numeric"] = NUMERIC.issuperset
