@@ -268,3 +268,30 @@ def test_dots_stay_inside_the_map_and_each_is_drawn_once(dots):
 
 def test_a_first_task_had_nothing_to_forget():
     assert headline(told_content(["latin"]).report)[2].text == "Nothing yet: before this task there was none."
+
+
+def test_a_workspace_that_does_not_measure_recall_at_1_has_a_page_without_it():
+    report = dict(THREE_TASKS.report)
+    scopes = {"within_task": dict(report["within_task"])}
+    for scope in (report, scopes["within_task"]):
+        for name in ("recall_at_k", "summary"):
+            scope[name] = {k: values for k, values in scope[name].items() if k != "1"}
+    page = painted(replace(THREE_TASKS, report={**report, **scopes}))
+    assert "Recall@1 is not among what this workspace measures" in page.words()
+    assert {attributes.get("id") for _, attributes in page.elements} >= set(SECTIONS)
+
+
+def test_a_stream_without_held_out_images_has_a_page_that_says_so():
+    report = dict(THREE_TASKS.report)
+    blank = {k: [[None] * len(row) for row in rows] for k, rows in report["recall_at_k"].items()}
+    none = {k: dict.fromkeys(values) for k, values in report["summary"].items()}
+    unknown = {"recall_at_k": blank, "summary": none}
+    within = {**report["within_task"], **unknown}
+    details = {**(THREE_TASKS.details or {}), "categories": [], "confusions": [], "samples": [], "worst": []}
+    page = painted(replace(THREE_TASKS, report={**report, **unknown, "within_task": within}, details=details))
+    for said in (
+        "Not known: the newest task has no held-out images.",
+        "No category has held-out images with something to find.",
+        "No held-out image is left to show.",
+    ):
+        assert said in page.words()

@@ -133,6 +133,19 @@ def test_every_kind_of_publication_has_a_page_of_its_own(cdml, site, here, arrow
     assert cdml("verify", "--deep", *here).code == 0
 
 
+def test_the_page_of_an_empty_gallery_says_so(cdml, site, here):
+    done = cdml("delete", "--where", "id > 0", "--yes", *here)
+    assert (done.code, done.err) == (0, "")
+    page = page_of(site)
+    assert pictures_in(page) == set()
+    for said in (
+        "The gallery is empty.",
+        "No held-out image is left to show.",
+        "None: no held-out image has",
+    ):
+        assert said in page
+
+
 def test_a_page_comes_back_from_a_backup_as_it_was(cdml, site, here, tmp_path):
     archive, again = tmp_path / "backup.tar", ("-w", tmp_path / "again")
     assert cdml("backup", archive, *here).code == 0
