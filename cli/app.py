@@ -14,6 +14,7 @@ from cli.commands.benchmark import benchmark
 from cli.commands.compact import compact
 from cli.commands.delete import delete
 from cli.commands.demo import demo
+from cli.commands.export import export
 from cli.commands.gc import gc
 from cli.commands.generations import generations
 from cli.commands.ingest_task import ingest_task
@@ -88,6 +89,7 @@ app.command("gc")(gc)
 app.command("verify")(verify)
 app.command("backup")(backup)
 app.command("restore")(restore)
+app.command("export")(export)
 app.command("demo")(demo)
 app.command("benchmark")(benchmark)
 

@@ -36,6 +36,15 @@ def generation(connection: Connection, generation_id: int) -> Generation | None:
     return None if row is None else Generation(*row)
 
 
+def named_generation(connection: Connection, wanted: str) -> Generation:
+    """Return the published generation that a number or a tag names.
+
+    Raises:
+        UnknownChoice: neither.
+    """
+    return statements.read_generation(_runner(connection), wanted)
+
+
 def generations(connection: Connection) -> list[Generation]:
     """Return all published generations, newest first."""
     rows = connection.execute(_GENERATION.order_by(GenerationRow.generation_id.desc()))
