@@ -17,6 +17,7 @@ from cli.commands.demo import demo
 from cli.commands.export import export
 from cli.commands.gc import gc
 from cli.commands.generations import generations
+from cli.commands.import_embeddings import import_embeddings
 from cli.commands.ingest_task import ingest_task
 from cli.commands.init import init
 from cli.commands.promote import promote
@@ -90,6 +91,7 @@ app.command("verify")(verify)
 app.command("backup")(backup)
 app.command("restore")(restore)
 app.command("export")(export)
+app.command("import-embeddings")(import_embeddings)
 app.command("demo")(demo)
 app.command("benchmark")(benchmark)
 

@@ -142,7 +142,7 @@ def _compared(model: ModelToExport, content: bytes, run: Run, reader: WorkspaceR
     )
 
     ids = np.sort(reader.index().ids)[: _COMPARED * 4]
-    items = [item for item in reader.items(ids.tolist()).values()][:_COMPARED]
+    items = list(reader.items(ids.tolist()).values())[:_COMPARED]
     squares, _ = image_reader(reader.workspace.settings).read(
         [item.path for item in items], [item.content_hash for item in items]
     )
@@ -157,9 +157,9 @@ def _compared(model: ModelToExport, content: bytes, run: Run, reader: WorkspaceR
         feature = max(feature, float((np.linalg.norm(found[1] - expected[1], axis=1) / lengths).max()))
     if not (embedding <= TOLERANCE and feature <= FEATURE_TOLERANCE):
         raise CdmlError(
-            f"the exported model computes something else than the workspace's: vectors differ by {embedding:.2g} "
-            f"(at most {TOLERANCE:g} would be rounding), features by {feature:.2g}; nothing was written, "
-            "please report the backbone and the versions of torch and onnxruntime"
+            f"the exported model is not the workspace's: vectors differ by {embedding:.2g} (up to "
+            f"{TOLERANCE:g} would be rounding), features by {feature:.2g}; nothing was written, please "
+            "report the backbone and the versions of torch and onnxruntime"
         )
     return Parity(len(squares), of_items, embedding, feature)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from continual_dml.ports import ImageReader, ProgressListener, Store, VectorIndex
+    from continual_dml.ports import ImageReader, ProgressListener, Store, TrainingLog, VectorIndex
     from continual_dml.records import CatalogItem
     from continual_dml.strategies.acceptance import Verdict
     from continual_dml.workflows.estimate_ingest import IngestEstimate
@@ -190,7 +190,9 @@ def _plan(request: IngestRequest, workspace: Workspace, store: Store, listener: 
     return plan_task(task, store, listener)
 
 
-def run_ingest(request: IngestRequest, workspace: Workspace, listener: ProgressListener) -> IngestOutcome:
+def run_ingest(
+    request: IngestRequest, workspace: Workspace, listener: ProgressListener, log: TrainingLog | None = None
+) -> IngestOutcome:
     """Learn a folder and publish; the writer lock is taken before anything is read."""
     with writing(workspace, listener) as store:
         begin = time.perf_counter()
@@ -207,6 +209,7 @@ def run_ingest(request: IngestRequest, workspace: Workspace, listener: ProgressL
             listener,
             request.restart,
             request.budget,
+            log,
         )
         return IngestOutcome(plan, ingest_task(plan, context), read_seconds)
 

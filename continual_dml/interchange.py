@@ -30,14 +30,15 @@ class ModelCard:
     """Which model made vectors and features, and what a picture must become before it is shown to it.
 
     ``model_sha256``: of all weights and of what decides features, so that it stays the same while images are
-    added, deleted or refreshed; ``manifest_sha256``: of the very ``generation``. ``feature_dimension`` F is
-    that of a whole cohort. ``stored_side_pixels``: side S of the squares that the model takes, of which the
-    network sees the middle ``image_side_pixels``.
+    added, deleted or refreshed; ``head_sha256``: of what makes vectors of features; ``manifest_sha256``: of
+    the very ``generation``. ``feature_dimension`` F is that of a whole cohort. ``stored_side_pixels``: side S
+    of the squares that the model takes, of which the network sees the middle ``image_side_pixels``.
     """
 
     generation: int
     manifest_sha256: str
     model_sha256: str
+    head_sha256: str
     backbones: tuple[str, ...]
     embedding_dimension: int
     feature_dimension: int
@@ -57,7 +58,7 @@ class ModelCard:
         Raises:
             ValueError: it is none; a newer format is none either.
 
-        >>> card = ModelCard(3, "a", "b", ("conv4",), 16, 576, 36, 32, "0.1")
+        >>> card = ModelCard(3, "a", "b", "c", ("conv4",), 16, 576, 36, 32, "0.1")
         >>> ModelCard.from_text(card.as_text({"rows": 7})) == card
         True
         """
@@ -79,7 +80,7 @@ class ModelCard:
 
 
 def preparation(card: ModelCard) -> dict[str, Any]:
-    """Return what has to be done to a picture file before ``card``'s model sees it, in words and step by step.
+    """Return what is to be done to a picture before ``card``'s model sees it, in words and in steps.
 
     As :mod:`streams.image_decoding` does it.
     """

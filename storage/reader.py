@@ -130,7 +130,8 @@ class WorkspaceReader:
             directory = self.workspace.generation_dir(live.generation_id)
             if self._wanted is not None and not directory.is_dir():
                 raise CatalogError(
-                    f"the files of generation {live.generation_id} are not kept any more: see `cdml generations`"
+                    f"the files of generation {live.generation_id} are not kept any more: "
+                    "see `cdml generations`"
                 )
             if live == seen:
                 raise CorruptIndex(f"{directory} is missing or not whole: {ADVICE}")

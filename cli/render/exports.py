@@ -34,8 +34,8 @@ def show_export(shell: Shell, path: Path, outcome: ExportOutcome) -> None:
         return
     shell.emit_line(
         f"model of generation {card.generation}: squares of {card.stored_side_pixels} x "
-        f"{card.stored_side_pixels} pixels to {card.embedding_dimension} numbers, and {card.feature_dimension} "
-        "of the feature"
+        f"{card.stored_side_pixels} pixels to {card.embedding_dimension} numbers, "
+        f"and {card.feature_dimension} of the feature"
     )
     parity = outcome.parity
     if parity is not None:

@@ -27,6 +27,9 @@ class ServedModel(nn.Module):
         head: from their features side by side to the embedding.
     """
 
+    shift: torch.Tensor
+    scale: torch.Tensor
+
     def __init__(self, embedders: Sequence[Embedder], head: Head) -> None:
         super().__init__()
         settings = embedders[0].settings
@@ -55,6 +58,9 @@ class ServedModel(nn.Module):
 class _Affine(nn.Module):
     """``normalise((feature - centre) @ matrix)``; ``undo_root`` squares features first, keeping signs."""
 
+    matrix: torch.Tensor
+    centre: torch.Tensor
+
     def __init__(
         self, matrix: NDArray[np.floating], centre: NDArray[np.floating], *, undo_root: bool
     ) -> None:
@@ -72,6 +78,8 @@ class _Affine(nn.Module):
 class _Ensemble(nn.Module):
     """Members' embeddings side by side, reduced where the workspace reduces them."""
 
+    reduction: torch.Tensor | None
+
     def __init__(self, head: EnsembleHead) -> None:
         super().__init__()
         self.widths = list(head.widths)
@@ -83,7 +91,7 @@ class _Ensemble(nn.Module):
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Return unit embeddings (B, D) of the members' features side by side (B, F)."""
-        parts = features.split(self.widths, dim=1)
+        parts = torch.split(features, self.widths, dim=1)
         joined = torch.cat([head(part) for head, part in zip(self.heads, parts, strict=True)], dim=1)
         return _unit(joined if self.reduction is None else joined @ self.reduction)
 

@@ -22,6 +22,7 @@ from continual_dml.interchange import ModelCard
 from continual_dml.ports import Artefacts, VectorIndex
 from continual_dml.settings import ModelSettings, Settings
 from continual_dml.strategies.served import ServedModel
+from continual_dml.strategies.state import group_name
 from continual_dml.workflows.search import Searcher
 
 TOLERANCE = 1e-3
@@ -33,7 +34,7 @@ FEATURE_TOLERANCE = 1e-3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ModelToExport:
-    """A generation's model: ``graph`` takes a dynamic number of squares; ``searcher`` is what it must equal."""
+    """A generation's model: ``graph`` takes any number of squares, and must do as ``searcher`` does."""
 
     graph: ExportedProgram
     card: ModelCard
@@ -78,11 +79,13 @@ def model_to_export(artefacts: Artefacts, index: VectorIndex) -> ModelToExport:
 
 def card_of(embedders: Sequence[Embedder], artefacts: Artefacts, embedding_dimension: int) -> ModelCard:
     """Return which model ``embedders`` are, the networks of the generation whose files ``artefacts`` are."""
-    model = Settings.from_dict(artefacts.config["settings"]).model
+    settings = Settings.from_dict(artefacts.config["settings"])
+    model = settings.model
     return ModelCard(
         generation=artefacts.generation.generation_id,
         manifest_sha256=artefacts.generation.manifest_sha256,
         model_sha256=_model_hash(embedders, model),
+        head_sha256=_head_hash(artefacts, settings),
         backbones=model.backbones,
         embedding_dimension=embedding_dimension,
         feature_dimension=sum(embedder.feature_dim for embedder in embedders),
@@ -103,8 +106,21 @@ def _model_hash(embedders: Sequence[Embedder], model: ModelSettings) -> str:
     return digest.hexdigest()
 
 
+def _head_hash(artefacts: Artefacts, settings: Settings) -> str:
+    """Return a hash of what makes embeddings of features, besides the networks' own projections."""
+    digest = hashlib.sha256(f"discriminant {settings.training.uses_statistics_head}".encode())
+    for number in range(settings.model.cohort):
+        for name, array in sorted(
+            artefacts.read_tensors(f"{group_name('head', number)}.safetensors").items()
+        ):
+            if settings.training.uses_statistics_head or name == "reduction":
+                digest.update(f"{name} {array.dtype} {array.shape}".encode())
+                digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
 def random_squares(count: int, side: int) -> NDArray[np.uint8]:
-    """Return squares (count, side, side, 3) of smooth noise, always the same: something to compare models on."""
+    """Return squares (count, side, side, 3) of smooth noise, always the same, to compare models on."""
     random = np.random.default_rng(0)
     coarse = random.integers(0, 256, size=(count, 5, 5, 3)).astype(np.float64)
     places = np.linspace(0, 4, side)

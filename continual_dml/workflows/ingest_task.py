@@ -16,7 +16,7 @@ from continual_dml import __version__
 from continual_dml.embedding.extract import extract_each, side_by_side
 from continual_dml.embedding.precision import choose_compute
 from continual_dml.pixels import SelectedRows
-from continual_dml.ports import Draft, ImageReader, ProgressListener, Store
+from continual_dml.ports import Draft, ImageReader, ProgressListener, Store, TrainingLog
 from continual_dml.records import (
     GalleryPart,
     Generation,
@@ -49,7 +49,7 @@ class IngestContext:
     """All that an ingest works with besides the task itself.
 
     ``budget``: how much of the gallery may be embedded anew; ``restart``: begin anew, where an interrupted
-    run of the same ingest could go on.
+    run of the same ingest could go on; ``log``: told the loss terms of each step.
     """
 
     store: Store
@@ -60,6 +60,7 @@ class IngestContext:
     listener: ProgressListener
     restart: bool = False
     budget: RefreshBudget = NO_LIMIT
+    log: TrainingLog | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -154,7 +155,13 @@ class _Ingest:
             checkpoints.remove()
             self.shards.remove()
         learner = Learner(
-            context.settings, context.pretrained, self.compute, context.listener, checkpoints, self.shards
+            context.settings,
+            context.pretrained,
+            self.compute,
+            context.listener,
+            checkpoints,
+            self.shards,
+            context.log,
         )
         with self.watch.stage("learn"):
             return learner.learn(self.plan.task.name, self._images(), state, self.draft.generation_id)

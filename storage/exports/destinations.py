@@ -64,5 +64,6 @@ def from_extra(load: Callable[[], _Module], extra: str, purpose: str) -> _Module
         return load()
     except ImportError as error:
         raise SettingsError(
-            f"{purpose} needs what is not installed here ({error.name or error}): run `pip install 'cdml[{extra}]'`"
+            f"{purpose} needs {error.name or 'a package'}, which is not installed: "
+            f"run `pip install 'cdml[{extra}]'`"
         ) from error

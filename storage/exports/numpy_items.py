@@ -19,7 +19,7 @@ _Column = Iterable[NDArray[Any]]
 
 @dataclass(slots=True, eq=False)
 class _Texts:
-    """One column of texts: as bytes while the file is made, since NumPy's own texts take four times as much."""
+    """One column of texts, as bytes while the file is made: NumPy's own texts take four times as much."""
 
     blocks: list[NDArray[np.bytes_]]
     width: int = 1
@@ -54,7 +54,7 @@ def npz_pieces(
             texts[name].take(column)
     count = sum(map(len, ids))
     sink = Pieces()
-    with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:  # type: ignore[call-overload]
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
         described = np.array(card.as_text())
         yield from _member(archive, sink, CARD_KEY, described.dtype, (), [described])
         yield from _member(archive, sink, "id", np.dtype("<i8"), (count,), ids)
