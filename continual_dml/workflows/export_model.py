@@ -61,20 +61,28 @@ def model_to_export(artefacts: Artefacts, index: VectorIndex) -> ModelToExport:
     in_32_bits = Compute(torch.device("cpu"), bf16=False)
     searcher = replace(Searcher.open(artefacts, index, "cpu"), compute=in_32_bits)
     card = card_of(searcher.embedders, artefacts, index.dimension)
+    graph = graph_of(ServedModel(searcher.embedders, searcher.head), card)
+    return ModelToExport(graph, card, searcher)
+
+
+def graph_of(served: ServedModel, card: ModelCard) -> ExportedProgram:
+    """Return ``served`` as a graph that takes any number of squares.
+
+    Raises:
+        CdmlError: torch cannot make a graph of the backbone.
+    """
     side = card.stored_side_pixels
     sample = torch.zeros(
         (2, side, side, 3), dtype=torch.uint8
     )  # a batch of one would be taken for a constant
-    served = ServedModel(searcher.embedders, searcher.head)
     try:
-        graph = torch.export.export(served, (sample,), dynamic_shapes={"squares": {0: Dim("batch")}})
+        return torch.export.export(served, (sample,), dynamic_shapes={"squares": {0: Dim("batch")}})
     except Exception as error:  # torch raises almost any type where a network cannot be traced
         reason = str(error).strip().splitlines()[0]
         raise CdmlError(
             f"torch cannot make a graph of {' and '.join(card.backbones)}: {reason}; "
             "`cdml export FILE.parquet` exports the vectors all the same"
         ) from error
-    return ModelToExport(graph, card, searcher)
 
 
 def card_of(embedders: Sequence[Embedder], artefacts: Artefacts, embedding_dimension: int) -> ModelCard:
