@@ -70,13 +70,13 @@ def _read(file: Any, path: Path, limits: StreamSettings) -> EmbeddedRows:  # noq
         for name, values in texts.items():
             values.extend(batch.column(name).to_pylist())
         for name in numbers:
-            block = _matrix(batch.column(name), name, path)
+            column = batch.column(name)
             if name not in tables:
-                require_room(count, block.shape[1], limits, path)
-                tables[name] = np.empty((count, block.shape[1]), dtype=np.float32)
-            if block.shape[1] != tables[name].shape[1]:
+                width = _width(column)
+                require_room(count, width, limits, path)
+                tables[name] = np.empty((count, width), dtype=np.float32)
+            if not _fill(tables[name][reached : reached + len(column)], column):
                 raise StreamError(f"{path}: the rows of column '{name}' are not equally long")
-            tables[name][reached : reached + len(block)] = block
         reached += batch.num_rows
     if not tables or reached != count:
         raise StreamError(f"{path} has {reached:,} rows and says that it has {count:,}")
@@ -99,16 +99,27 @@ def _require_type(field: pa.Field, path: Path, *, numeric: bool) -> None:
         raise StreamError(f"{path}: column '{field.name}' is {field.type}, and has to be text")
 
 
-def _matrix(column: pa.Array, name: str, path: Path) -> NDArray[np.float32]:
-    """Return lists of equal length as (n, F) float32; one that is null is not a number."""
+def _lengths(column: pa.Array) -> NDArray[np.integer[Any]]:
     from pyarrow import compute
 
+    lengths: NDArray[np.integer[Any]] = compute.list_value_length(column.drop_null()).to_numpy(
+        zero_copy_only=False
+    )
+    return lengths
+
+
+def _width(column: pa.Array) -> int:
+    """Return how many numbers the first row has; 1 where none of the rows has any."""
+    fixed, lengths = getattr(column.type, "list_size", None), _lengths(column)
+    return int(fixed if fixed is not None else lengths[0] if len(lengths) else 1)
+
+
+def _fill(rows: NDArray[np.float32], column: pa.Array) -> bool:
+    """Copy lists into ``rows`` (n, F), null ones as not a number; says whether all others have F numbers."""
+    width = rows.shape[1]
+    if (_lengths(column) != width).any():
+        return False
     valid = column.is_valid().to_numpy(zero_copy_only=False)
-    lengths = compute.list_value_length(column.drop_null()).to_numpy(zero_copy_only=False)
-    fixed = getattr(column.type, "list_size", None)
-    width = int(fixed if fixed is not None else lengths[0] if len(lengths) else 1)
-    if (lengths != width).any():
-        raise StreamError(f"{path}: the rows of column '{name}' are not equally long")
-    matrix = np.full((len(column), width), np.nan, dtype=np.float32)
-    matrix[valid] = as_float32(column.flatten().to_numpy(zero_copy_only=False)).reshape(-1, width)
-    return matrix
+    rows[~valid] = np.nan
+    rows[valid] = as_float32(column.flatten().to_numpy(zero_copy_only=False)).reshape(-1, width)
+    return True

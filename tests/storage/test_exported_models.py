@@ -120,17 +120,11 @@ def test_random_squares_are_bytes_and_always_the_same(count, side):
     assert squares.std() > 10
 
 
-@pytest.fixture(scope="module")
-def cohort():
-    """A reduced cohort of a MobileNet and a SqueezeNet with roots and trained heads, and its graph."""
+def test_onnx_runtime_gives_a_cohorts_vectors_one_by_one_and_five_at_a_time():
     embedders = networks("mobilenet_v2", "squeezenet1_1", feature_map="sqrt")
     head = joined(embedders, trained, width=8)
     assert isinstance(head, EnsembleHead)
-    return embedders, head, graph_of(ServedModel(embedders, head), card(embedders))
-
-
-def test_onnx_runtime_gives_a_cohorts_vectors_one_by_one_and_five_at_a_time(cohort):
-    embedders, head, graph = cohort
+    graph = graph_of(ServedModel(embedders, head), card(embedders))
     content = onnx_bytes(graph, card(embedders))
     for count in (1, 5):
         squares = random_squares(count, STORED)
@@ -151,8 +145,10 @@ def _metadata(content: bytes) -> dict[str, str]:
     return {entry.key: entry.value for entry in model.metadata_props}
 
 
-def test_pytorch_alone_loads_the_program(cohort, tmp_path):
-    embedders, head, graph = cohort
+def test_pytorch_alone_loads_the_program(tmp_path):
+    embedders = networks("conv4", feature_map="sqrt")
+    head = joined(embedders, discriminant)
+    graph = graph_of(ServedModel(embedders, head), card(embedders))
     squares = random_squares(5, STORED)
     content = torch_bytes(graph, card(embedders))
     wanted, _ = expected(embedders, head, squares)
