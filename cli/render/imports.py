@@ -11,6 +11,7 @@ from cli.render.additions import (
     show_addition,
     show_planned_addition,
 )
+from cli.render.amounts import counted
 
 if TYPE_CHECKING:
     from cli.adding import AddOutcome
@@ -41,8 +42,10 @@ def proof_line(proof: Proof) -> str:
     says = "the file names the live model" if proof.named else "the file names no model"
     if not proof.sampled:
         return f"{says}; none of its images is here to compare"
+    images = counted(proof.sampled, "image", "images")
     return (
-        f"{says}; {proof.sampled} images embedded again are at most {proof.farthest:.2%} of their length away"
+        f"{says}; {images} embedded again: features are {proof.typical:.1%} of their length away in the median, "
+        f"{proof.farthest:.1%} at most"
     )
 
 

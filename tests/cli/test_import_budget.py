@@ -23,6 +23,8 @@ HEAVY = frozenset({
         ["query", "--help"],
         ["demo", "--help"],
         ["benchmark", "--help"],
+        ["export", "--help"],
+        ["import-embeddings", "--help"],
     ],
 )
 def test_help_imports_nothing_heavy(process, arguments):

@@ -145,7 +145,9 @@ def test_relative_paths_start_at_the_named_folder_and_a_file_without_a_name_prov
     file = elsewhere.write(path=relative, cdml=None, content_hash=None, embedding=None)
     done = cdml("import-embeddings", file, "--images", arrows, *here)
     assert done.code == 0, done.err
-    assert "the file names no model; 9 images embedded again are at most 0.0" in done.out
+    assert (
+        "the file names no model; 9 images embedded again: features are 0.0% of their length away" in done.out
+    )
     assert "18 new images are not looked at, and so not searched for near-duplicates." in done.out
 
 
@@ -200,7 +202,7 @@ def test_another_way_to_crop_is_noticed_though_the_file_names_the_live_model(cdm
     other = elsewhere.columns["feature"][::-1] * 0.5 + elsewhere.columns["feature"] * 0.5
     done = cdml("import-embeddings", elsewhere.write(feature=other, embedding=None), *here)
     assert done.code == 1
-    assert "the image was prepared in another way" in done.error_lines[0]
+    assert "the images were prepared in another way" in done.error_lines[0]
 
 
 def test_without_a_name_and_without_images_nothing_shows_whose_features_they_are(cdml, site, here, elsewhere):
@@ -256,7 +258,7 @@ def test_rows_that_cannot_be_used_are_left_out_with_a_reason(cdml, site, here, e
         "its path is none that a file can have",
         "no such file, and no content_hash says what it was",
         f"outside {tmp_path}, and no content_hash says what it is",
-        "already in the catalogue as",
+        "already in the catalogue",
         f"same content as {tmp_path / 'twin.png'}",
         "symbolic link, not followed",
         "its feature is missing or not finite",
