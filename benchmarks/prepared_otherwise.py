@@ -9,7 +9,6 @@ Says what the tolerance of ``cdml import-embeddings`` lets pass and what it noti
 from __future__ import annotations
 
 import argparse
-import io
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -71,7 +70,7 @@ def _tell(what: str, exact: NDArray[np.float32], other: NDArray[np.float32]) -> 
 
 
 def _upright(photo: bytes) -> Image.Image:
-    return ImageOps.exif_transpose(Image.open(io.BytesIO(photo))).convert("RGB")
+    return decode_image(photo, StreamSettings(), "photo")  # at full size
 
 
 def _middle(image: Image.Image) -> Image.Image:

@@ -44,8 +44,8 @@ def proof_line(proof: Proof) -> str:
         return f"{says}; none of its images is here to compare"
     images = counted(proof.sampled, "image", "images")
     return (
-        f"{says}; {images} embedded again: features are {proof.typical:.1%} of their length away in the median, "
-        f"{proof.farthest:.1%} at most"
+        f"{says}; {images} embedded again: features are {proof.typical:.1%} of their length away in the "
+        f"median, {proof.farthest:.1%} at most"
     )
 
 

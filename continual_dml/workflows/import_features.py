@@ -26,8 +26,9 @@ SAMPLE = 16
 TYPICAL, FARTHEST = 0.10, 0.25
 """How far features may be from ours, as a share of their length: the median of the sample, and any of it.
 
-bfloat16 on either side moves them by a twentieth, and a JPEG decoded at another scale now and then by a sixth;
-another filter or crop moves most of them by more than a tenth (``python -m benchmarks.prepared_otherwise``)."""
+bfloat16 on either side moves them by a twentieth, and a JPEG decoded at another scale now and then by a
+sixth; another filter or crop moves most of them by more than a tenth (``python -m
+benchmarks.prepared_otherwise``)."""
 FARTHEST_EMBEDDING = 0.02
 _AT_ONCE = 4096
 

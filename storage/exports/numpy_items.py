@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,8 @@ from continual_dml.interchange import CARD_KEY, TEXT_COLUMNS, ModelCard
 from storage.exports.gallery_rows import GalleryRows, text_columns
 from storage.exports.pieces import Pieces
 
+_INTO_THE_PIECES: Literal["w"] = "w"
+"""The mode of a member of an archive that is itself nothing but pieces in memory; no file is opened."""
 _Column = Iterable[NDArray[Any]]
 
 
@@ -86,7 +88,7 @@ def _member(
     """Write one array into ``archive``, block by block, and yield what came out of it."""
     header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
     entry = zipfile.ZipInfo(f"{name}.npy")  # with the time of its own that it has: equal content, equal file
-    with archive.open(entry, "w", force_zip64=True) as member:
+    with archive.open(entry, _INTO_THE_PIECES, force_zip64=True) as member:
         np.lib.format.write_array_header_1_0(member, header)
         for block in blocks:
             member.write(np.ascontiguousarray(block, dtype=dtype).tobytes())
