@@ -16,7 +16,7 @@ from continual_dml import __version__
 from continual_dml.embedding.extract import extract_each, side_by_side
 from continual_dml.embedding.precision import choose_compute
 from continual_dml.pixels import SelectedRows
-from continual_dml.ports import Draft, ImageReader, ProgressListener, Store
+from continual_dml.ports import Draft, ImageReader, ProgressListener, Store, TrainingLog
 from continual_dml.records import (
     GalleryPart,
     Generation,
@@ -51,7 +51,8 @@ class IngestContext:
     """All that an ingest works with besides the task itself.
 
     ``budget``: how much of the gallery may be embedded anew; ``restart``: begin anew, where an interrupted
-    run of the same ingest could go on; ``painter``: of the report's page, None for no page.
+    run of the same ingest could go on; ``painter``: of the report's page, None for no page; ``log``: told the
+    loss terms of each step.
     """
 
     store: Store
@@ -63,6 +64,7 @@ class IngestContext:
     restart: bool = False
     budget: RefreshBudget = NO_LIMIT
     painter: ReportPainter | None = None
+    log: TrainingLog | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -156,7 +158,13 @@ class _Ingest:
             checkpoints.remove()
             self.shards.remove()
         learner = Learner(
-            context.settings, context.pretrained, self.compute, context.listener, checkpoints, self.shards
+            context.settings,
+            context.pretrained,
+            self.compute,
+            context.listener,
+            checkpoints,
+            self.shards,
+            context.log,
         )
         with self.watch.stage("learn"):
             return learner.learn(self.plan.task.name, self._images(), state, self.draft.generation_id)
