@@ -50,9 +50,8 @@ from continual_dml.workflows.stopwatch import Stopwatch
 class IngestContext:
     """All that an ingest works with besides the task itself.
 
-    ``budget``: how much of the gallery may be embedded anew; ``restart``: begin anew, where an interrupted
-    run of the same ingest could go on; ``painter``: of the report's page, None for no page; ``log``: told the
-    loss terms of each step.
+    ``budget``: how much of the gallery may be embedded anew; ``restart``: begin anew where an interrupted run
+    could go on; ``painter``: of the report's page, None for no page; ``log``: told each step's loss terms.
     """
 
     store: Store
