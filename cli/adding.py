@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli.wiring import writing
+from cli.wiring import page_painter, writing
 
 if TYPE_CHECKING:
     from continual_dml.ports import ProgressListener, Store
@@ -53,7 +53,7 @@ def run_add(request: AddRequest, workspace: Workspace, listener: ProgressListene
         settings = workspace.settings
         if request.device is not None:
             settings = replace(settings, training=replace(settings.training, device=request.device))
-        result = add_items(plan, store, settings, listener)
+        result = add_items(plan, store, settings, listener, page_painter(settings))
         return AddOutcome(plan, result, read_seconds, time.perf_counter() - begin)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from cli.wiring import reading, tell_warnings
+from cli.wiring import page_painter, reading, tell_warnings
 
 if TYPE_CHECKING:
     from continual_dml.ports import ProgressListener
@@ -80,10 +80,12 @@ def run_delete(workspace: Workspace, found: DeleteOutcome, listener: ProgressLis
         CatalogError: a tag keeps what is to be purged.
     """
     from continual_dml.workflows.delete_items import delete_items
+    from continual_dml.workflows.report_files import Pages
     from storage.store import WorkspaceStore
 
     with WorkspaceStore(workspace) as store:
-        generation = delete_items(found.item_ids, store, purge=found.purged)
+        pages = Pages(page_painter(workspace.settings), listener)
+        generation = delete_items(found.item_ids, store, purge=found.purged, pages=pages)
         tell_warnings(store, listener)
         held = store.held(found.item_ids)
     return replace(found, generation=generation.generation_id, held=len(held))

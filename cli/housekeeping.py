@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cli.wiring import tell_warnings
+from cli.wiring import page_painter, tell_warnings
 
 if TYPE_CHECKING:
     from continual_dml.ports import ProgressListener
@@ -64,6 +64,7 @@ def run_compact(workspace: Workspace, listener: ProgressListener) -> Compaction:
     """
     from continual_dml.errors import CatalogError
     from continual_dml.workflows.rebuild_index import rebuild_index
+    from continual_dml.workflows.report_files import Pages
     from storage.store import WorkspaceStore
 
     with WorkspaceStore(workspace) as store:
@@ -77,7 +78,8 @@ def run_compact(workspace: Workspace, listener: ProgressListener) -> Compaction:
             number = live.generation_id
             return Compaction(number, number, old.kind, old.kind, before.index_bytes)
         listener.start("writing vectors and index", 1)
-        published = rebuild_index(store, with_vectors=True)
+        pages = Pages(page_painter(workspace.settings), listener)
+        published = rebuild_index(store, with_vectors=True, pages=pages)
         now = store.open_generation(published)
         return Compaction(
             live.generation_id, published.generation_id, old.kind, now.manifest.index.kind, now.index_bytes

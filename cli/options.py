@@ -251,6 +251,19 @@ Where = Annotated[
         "columns: category, task, path, id.",
     ),
 ]
+REPORT_FORMATS = ("table", "json", "csv", "markdown", "html")
+ReportFormat = Annotated[
+    _Text,
+    typer.Option(
+        "--format",
+        help=f"{_one_of(REPORT_FORMATS)} Default: by the end of FILE's name, else table.",
+        autocompletion=_of(*REPORT_FORMATS),
+    ),
+]
+ReportOutput = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="FILE", help="Write to this file, whole or not at all."),
+]
 ReportGeneration = Annotated[
     _Text,
     typer.Option(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cli.wiring import image_reader, writing
+from cli.wiring import image_reader, page_painter, writing
 from continual_dml.settings import NO_LIMIT, RefreshBudget, Settings
 
 if TYPE_CHECKING:
@@ -39,5 +39,6 @@ def run_refresh(request: RefreshRequest, workspace: Workspace, listener: Progres
     from continual_dml.workflows.refresh_items import refresh_items
 
     with writing(workspace, listener) as store:
-        tools = RefreshTools(store, image_reader(request.settings), listener)
-        return refresh_items(request.mode, request.budget, tools, request.settings)
+        settings = request.settings
+        tools = RefreshTools(store, image_reader(settings), listener, page_painter(settings))
+        return refresh_items(request.mode, request.budget, tools, settings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cli.wiring import tell_warnings
+from cli.wiring import page_painter, tell_warnings
 
 if TYPE_CHECKING:
     from continual_dml.ports import ProgressListener
@@ -41,13 +41,14 @@ def run_repair(workspace: Workspace, listener: ProgressListener) -> list[str]:
 def _repaired_index(store: WorkspaceStore, listener: ProgressListener) -> list[str]:
     from continual_dml.errors import GalleryError
     from continual_dml.workflows.rebuild_index import rebuild_index
+    from continual_dml.workflows.report_files import Pages
     from storage.repair import index_is_damaged
 
     head = store.head()
     try:
         if head is None or not index_is_damaged(store, head):
             return []
-        generation = rebuild_index(store)
+        generation = rebuild_index(store, pages=Pages(page_painter(store.workspace.settings), listener))
     except GalleryError:  # checking afterwards tells which file it is
         listener.note("the index cannot be built again: another file of the live generation is damaged too")
         return []

@@ -116,15 +116,13 @@ def _content(path: Path, most: int) -> bytes:
 
 
 def _hits(run: RunStatement, generation: int, result: dict[str, Any]) -> list[Hit]:
-    from storage.catalog.statements import read_item
+    from storage.catalog.statements import read_items
 
-    hits = []
-    for neighbour in result["neighbours"]:
-        item = read_item(run, generation, int(neighbour["id"]))
-        if item is None:
-            raise _NotServed
-        hits.append(Hit(item, float(neighbour["similarity"])))
-    return hits
+    near = {int(one["id"]): float(one["similarity"]) for one in result["neighbours"]}
+    items = read_items(run, generation, sorted(near))
+    if len(items) != len(near):
+        raise _NotServed
+    return [Hit(items[number], similarity) for number, similarity in near.items()]
 
 
 def _verdict(result: dict[str, Any]) -> Verdict:

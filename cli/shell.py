@@ -81,6 +81,10 @@ class Shell:
 
         self.emit(json.dumps(document, indent=2))
 
+    def emit_bytes(self, content: bytes) -> None:
+        """Write the content of a file to stdout as it is; raises as :meth:`emit`."""
+        self.emit(content.decode("utf-8").removesuffix("\n"))
+
     def note(self, message: str) -> None:
         """Write one line for people to stderr, unless quiet."""
         if not self.quiet:
@@ -177,6 +181,8 @@ def printable(text: str) -> str:
     >>> printable("two" + chr(10) + "lines")
     'two\\nlines'
     """
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 

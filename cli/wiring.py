@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from continual_dml.ports import ImageReader, ProgressListener, Store
+    from continual_dml.report_pages import ReportPainter
     from continual_dml.workflows.estimate_ingest import IngestEstimate
     from continual_dml.workflows.ingest_task import IngestResult
     from continual_dml.workflows.plan_task import TaskPlan
@@ -100,6 +101,13 @@ def image_reader(settings: Settings) -> ImageReader:
     return ThreadedImageReader(settings.model.stored_side_pixels, settings.streams)
 
 
+def page_painter(settings: Settings) -> ReportPainter:
+    """Return what draws the pages of reports; jinja2 is loaded where one is drawn."""
+    from cli.render.report_page.painter import PagePainter
+
+    return PagePainter(settings.streams)
+
+
 def read_query_images(paths: Sequence[Path], settings: Settings) -> NDArray[np.uint8]:
     """Return the pixels (Q, S, S, 3) of images that the user named.
 
@@ -176,6 +184,7 @@ def run_ingest(request: IngestRequest, workspace: Workspace, listener: ProgressL
             listener,
             request.restart,
             request.budget,
+            page_painter(request.settings),
         )
         return IngestOutcome(plan, ingest_task(plan, context), read_seconds)
 

@@ -163,6 +163,9 @@ class Draft(Protocol):
     def write_json(self, name: str, document: object) -> None:
         """Write a JSON file and make it durable."""
 
+    def write_bytes(self, name: str, content: bytes) -> None:
+        """Write a file and make it durable."""
+
     def write_index(
         self, ids: NDArray[np.int64], vectors: NDArray[np.float32], *, thin: bool = False
     ) -> None:

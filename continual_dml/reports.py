@@ -88,7 +88,8 @@ class Measured:
     ``members``: figures of each network of a cohort alone, None where there is nothing to tell;
     ``compatibility`` and ``error_scale``: what the refresh was worth on the kept images, and how well its
     error was predicted; None where that was not measured. ``no_match``: the threshold below which a query has
-    no match, and how it was found; None where there is none to tell of.
+    no match, and how it was found; None where there is none to tell of. ``details``: see
+    ``workflows.report_details``; a file of its own.
     """
 
     measurements: Sequence[Measurement]
@@ -98,6 +99,7 @@ class Measured:
     compatibility: Mapping[str, Any] | None = None
     error_scale: Mapping[str, float | None] | None = None
     no_match: Mapping[str, Any] | None = None
+    details: Mapping[str, Any] | None = None
 
 
 def describe_task(task: TaskSummary) -> dict[str, Any]:

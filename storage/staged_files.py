@@ -56,6 +56,10 @@ class StagedFiles:
         """Write a JSON file and make it durable; numbers that are not finite become null. Raises as above."""
         self._write(name, render_json(document))
 
+    def write_bytes(self, name: str, content: bytes) -> None:
+        """Write a file and make it durable. Raises as :meth:`write_tensors`."""
+        self._write(name, content)
+
     def write_index(
         self, ids: NDArray[np.int64], vectors: NDArray[np.float32], *, thin: bool = False
     ) -> None:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from continual_dml.errors import CatalogError, CorruptIndex
 from continual_dml.records import Generation, PartCount, TaskSummary, VectorState
+from continual_dml.report_pages import PAGE_FILE, REPORT_FILE
 from storage.catalog import statements
 from storage.catalog.statements import RunStatement
 from storage.manifest import Manifest, read_manifest
@@ -19,7 +20,6 @@ from storage.statements import open_statements
 from storage.verified_files import ADVICE, read_published
 from storage.workspace import Workspace
 
-REPORT_NAME, PAGE_NAME = "report.json", "report.html"
 _Answer = TypeVar("_Answer")
 
 
@@ -140,8 +140,8 @@ def read_report(workspace: Workspace, wanted: str | None = None) -> dict[str, An
     """
 
     def read(run: RunStatement, generation: Generation, manifest: Manifest) -> dict[str, Any]:
-        path = workspace.generation_dir(generation.generation_id) / REPORT_NAME
-        entry = manifest.files.get(REPORT_NAME)
+        path = workspace.generation_dir(generation.generation_id) / REPORT_FILE
+        entry = manifest.files.get(REPORT_FILE)
         if entry is None:
             raise CorruptIndex(f"{path.parent} was published without a report: {ADVICE}")
         document = json.loads(read_published(path, entry.size, entry.sha256))
@@ -167,8 +167,8 @@ def read_report_page(workspace: Workspace, wanted: str | None = None) -> bytes |
     """
 
     def read(run: RunStatement, generation: Generation, manifest: Manifest) -> tuple[bytes | None]:
-        entry = manifest.files.get(PAGE_NAME)
-        path = workspace.generation_dir(generation.generation_id) / PAGE_NAME
+        entry = manifest.files.get(PAGE_FILE)
+        path = workspace.generation_dir(generation.generation_id) / PAGE_FILE
         return (None if entry is None else read_published(path, entry.size, entry.sha256),)
 
     found = with_live(workspace, read) if wanted is None else with_kept(workspace, wanted, read)

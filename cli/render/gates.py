@@ -23,7 +23,7 @@ def gate_line(report: Mapping[str, Any], *, live: bool) -> str | None:
     gate = report.get("gate")
     if gate is None:
         return None
-    judged = [_words(check) for check in gate["checks"] if check["value"] is not None]
+    judged = [check_words(check) for check in gate["checks"] if check["value"] is not None]
     if gate["passed"]:
         return f"gate: passed ({'; '.join(judged) or 'nothing could be judged'})"
     number = report["generation"]
@@ -43,6 +43,7 @@ def refused_line(generation: Generation, gate: Mapping[str, Any]) -> str:
     )
 
 
-def _words(check: Mapping[str, Any]) -> str:
+def check_words(check: Mapping[str, Any]) -> str:
+    """Return what a check measured and what it asks for."""
     name, side = check["name"].replace("_", " "), _LIMITS.get(check["name"], "at least")
     return f"{name} {share(check['value'])}, {side} {share(check['limit'])}"

@@ -27,13 +27,12 @@ class Table:
 
 def rendered(table: Table) -> str:
     """Return the table as text for stdout as it is now: a terminal, or not."""
-    clean = Table(
-        printable(table.title),
-        [printable(heading) for heading in table.headings],
-        [[printable(cell) for cell in row] for row in table.rows],
-        table.first_of_group,
-    )
-    return _drawn(clean) if sys.stdout.isatty() else _plain(clean)
+    return _drawn(_clean(table)) if sys.stdout.isatty() else plain(table)
+
+
+def plain(table: Table) -> str:
+    """Return the table as aligned text, for a pipe or a file."""
+    return _plain(_clean(table))
 
 
 def paragraph(text: str) -> str:
@@ -41,6 +40,15 @@ def paragraph(text: str) -> str:
     import textwrap
 
     return textwrap.fill(printable(text), width=100, subsequent_indent="  ")
+
+
+def _clean(table: Table) -> Table:
+    return Table(
+        printable(table.title),
+        [printable(heading) for heading in table.headings],
+        [[printable(cell) for cell in row] for row in table.rows],
+        table.first_of_group,
+    )
 
 
 def _plain(table: Table) -> str:

@@ -72,7 +72,7 @@ def nearest_categories(
     runs = CategoryRuns.of(labels)
     found = NearestCategories.nothing(len(queries))
     for part, similarities in similarity_chunks(queries, gallery):
-        found.put(part, runs.two_nearest(similarities))
+        found.put(part, runs.two_nearest(runs.best_of_each(similarities)))
     return found
 
 
@@ -101,13 +101,16 @@ class CategoryRuns:
         for start, end in pairwise([*self.starts.tolist(), None]):
             yield slice(start, end) if self.order is None else self.order[start:end]
 
-    def two_nearest(self, similarities: NDArray[np.float32]) -> NearestCategories:
-        """Return the two nearest categories of queries by their cosines (n, N) with all of the gallery."""
-        found = NearestCategories.nothing(len(similarities))
+    def best_of_each(self, similarities: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the cosine of each category's best item (n, C), of cosines (n, N) with the whole gallery."""
         if not len(self.names):
-            return found
+            return np.empty((len(similarities), 0), dtype=np.float32)
         by_category = similarities if self.order is None else similarities[:, self.order]
-        best = np.maximum.reduceat(by_category, self.starts, axis=1)  # (n, C)
+        return np.asarray(np.maximum.reduceat(by_category, self.starts, axis=1))
+
+    def two_nearest(self, best: NDArray[np.float32]) -> NearestCategories:
+        """Return the two nearest categories of queries by what :meth:`best_of_each` gave; it is used up."""
+        found = NearestCategories.nothing(len(best))
         rows = np.arange(len(best))
         for place in range(min(2, len(self.names))):
             first = best.argmax(axis=1)  # of equal ones the smallest name

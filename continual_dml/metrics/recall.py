@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,14 +66,34 @@ def retrieval_metrics(
     ).mean()
 
 
+class ClosestItems(NamedTuple):
+    """The first places of each query, nearest first.
+
+    ``rows`` (Q, k): rows of the gallery, -1 where there is none; ``similarities`` (Q, k): their cosines;
+    ``own`` (Q,): the cosine of the best item of the query's own category. The last two are NaN where there is
+    none, and for queries that have nothing to find all is.
+    """
+
+    rows: NDArray[np.int64]
+    similarities: NDArray[np.float32]
+    own: NDArray[np.float32]
+
+    @classmethod
+    def nothing(cls, queries: int, places: int) -> ClosestItems:
+        """Return that nothing was found for any of so many queries."""
+        shape = (queries, places)
+        rows, similarities = np.full(shape, -1, dtype=np.int64), np.full(shape, np.nan, dtype=np.float32)
+        return cls(rows, similarities, np.full(queries, np.nan, dtype=np.float32))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class QueryScores:
     """What each of Q queries found.
 
     ``rows`` (n,): the queries that have something to find, in ascending order; of these ``recall`` maps K to
     whether the first K places have a positive (n,), ``r_precision`` and ``map_at_r`` are (n,). ``nearest``:
-    the two nearest categories of all Q queries, none of those that have nothing to find; None where nobody
-    asked for it.
+    the two nearest categories of all Q queries, none of those that have nothing to find; ``closest``: their
+    first places. None where nobody asked for it.
     """
 
     queries: int
@@ -81,6 +102,7 @@ class QueryScores:
     r_precision: NDArray[np.float64]
     map_at_r: NDArray[np.float64]
     nearest: NearestCategories | None
+    closest: ClosestItems | None = None
 
     def mean(self, asked: NDArray[np.bool_] | None = None) -> RetrievalMetrics:
         """Return the means over the queries ``asked`` (Q,); None for all of them."""
@@ -105,11 +127,13 @@ def score_queries(
     *,
     exclude_self: bool = False,
     categories: bool = False,
+    places: int = 0,
 ) -> QueryScores:
     """Return what :func:`retrieval_metrics` takes the means of; arguments and errors as there.
 
-    ``categories``: find each query's two nearest categories as well. It is compared with the gallery once for
-    everything, and where that is in the order of its labels, they cost next to nothing.
+    ``categories``: find each query's two nearest categories as well, and keep so many of its first
+    ``places``. It is compared with the gallery once for everything, and where that is in the order of its
+    labels, they cost next to nothing.
     """
     _check(query_vectors, query_labels, gallery_vectors, gallery_labels, exclude_self)
     if not ks or min(ks) < 1:
@@ -117,7 +141,8 @@ def score_queries(
     relevant = _positives(query_labels, gallery_labels) - exclude_self
     # Queries with few positives first: a chunk is ranked as deep as its hungriest query needs.
     asked = np.argsort(relevant, kind="stable")[np.count_nonzero(relevant == 0) :]
-    depths = np.minimum(np.maximum(relevant[asked], max(ks)), len(gallery_labels) - exclude_self)
+    kept = places if categories else 0
+    depths = np.minimum(np.maximum(relevant[asked], max(*ks, kept)), len(gallery_labels) - exclude_self)
     scores = QueryScores(
         queries=len(relevant),
         rows=np.sort(asked),
@@ -125,21 +150,41 @@ def score_queries(
         r_precision=np.empty(len(asked)),
         map_at_r=np.empty(len(asked)),
         nearest=NearestCategories.nothing(len(relevant)) if categories else None,
+        closest=ClosestItems.nothing(len(relevant), kept) if kept else None,
     )
-    places = np.searchsorted(scores.rows, asked)
+    in_order = np.searchsorted(scores.rows, asked)
     runs = CategoryRuns.of(gallery_labels) if categories else None
     own_rows = asked if exclude_self else None
     for part, similarities in similarity_chunks(query_vectors[asked], gallery_vectors, own_rows):
-        rows, place = asked[part], places[part]
-        if scores.nearest is not None and runs is not None:
-            scores.nearest.put(rows, runs.two_nearest(similarities))
+        rows, place = asked[part], in_order[part]
         ranked = best_columns(similarities, int(depths[part].max()))
+        if runs is not None:
+            _note_nearest(scores, runs, rows, query_labels[rows], similarities, ranked)
         hits = gallery_labels[ranked] == query_labels[rows, None]  # (n, k)
         for k, found in scores.recall.items():
             found[place] = found_within(hits, k)
         scores.r_precision[place] = r_precision(hits, relevant[rows])
         scores.map_at_r[place] = map_at_r(hits, relevant[rows])
     return scores
+
+
+def _note_nearest(
+    scores: QueryScores,
+    runs: CategoryRuns,
+    rows: NDArray[np.int64],
+    labels: NDArray[np.int64],
+    similarities: NDArray[np.float32],
+    ranked: NDArray[np.int64],
+) -> None:
+    """Keep what is nearest to queries ``rows`` (n,) with ``labels`` (n,), of all similarities (n, N)."""
+    best = runs.best_of_each(similarities)
+    if scores.closest is not None:
+        first = ranked[:, : scores.closest.rows.shape[1]]
+        scores.closest.rows[rows, : first.shape[1]] = first
+        scores.closest.similarities[rows, : first.shape[1]] = np.take_along_axis(similarities, first, axis=1)
+        scores.closest.own[rows] = best[np.arange(len(rows)), np.searchsorted(runs.names, labels)]
+    if scores.nearest is not None:
+        scores.nearest.put(rows, runs.two_nearest(best))
 
 
 def found_within(hits: NDArray[np.bool_], k: int) -> NDArray[np.bool_]:

@@ -26,6 +26,7 @@ from continual_dml.records import (
     TaskSummary,
     VectorState,
 )
+from continual_dml.report_pages import REPORT_FILE, ReportPainter
 from continual_dml.reports import with_images
 from continual_dml.settings import Settings
 from continual_dml.strategies.remembering import memory_with_more
@@ -36,9 +37,14 @@ from continual_dml.workflows.gallery_files import stored_parts
 from continual_dml.workflows.joining_part import JoiningPart
 from continual_dml.workflows.live_model import LiveModel, require_same_model, settings_of, unmoved_model
 from continual_dml.workflows.plan_task import TaskPlan, require_model
+from continual_dml.workflows.report_files import (
+    FILES,
+    Arriving,
+    Pages,
+    parent_details,
+    write_report,
+)
 from continual_dml.workflows.state_files import write_statistics
-
-_REPORT = "report.json"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,7 +56,13 @@ class AddResult:
     report: dict[str, Any]
 
 
-def add_items(plan: TaskPlan, store: Store, settings: Settings, listener: ProgressListener) -> AddResult:
+def add_items(
+    plan: TaskPlan,
+    store: Store,
+    settings: Settings,
+    listener: ProgressListener,
+    painter: ReportPainter | None = None,
+) -> AddResult:
     """Publish the live generation with the images of ``plan``; on any error nothing is published.
 
     Nothing is trained and no image is held out. Model, head and drift maps stay, so that no vector of another
@@ -61,6 +73,7 @@ def add_items(plan: TaskPlan, store: Store, settings: Settings, listener: Progre
         store: open for writing.
         settings: where to compute; the network is that of the live generation.
         listener: told one unit per image.
+        painter: of the report's page, None for no page.
 
     Raises:
         CatalogError: no task is learned yet.
@@ -70,7 +83,9 @@ def add_items(plan: TaskPlan, store: Store, settings: Settings, listener: Progre
     parent = store.open_generation(require_model(store))
     require_same_model(parent.config, settings)
     with drafting(store, plan.task.name) as draft:
-        return _Addition(plan, parent, store, settings_of(parent, settings), draft, listener).run()
+        return _Addition(
+            plan, parent, store, settings_of(parent, settings), draft, Pages(painter, listener)
+        ).run()
 
 
 class _Addition:
@@ -83,13 +98,15 @@ class _Addition:
         store: Store,
         settings: Settings,
         draft: Draft,
-        listener: ProgressListener,
+        pages: Pages,
     ) -> None:
         self.plan = plan
         self.parent = parent
         self.settings = settings
         self.draft = draft
-        self.listener = listener
+        self.store = store
+        self.pages = pages
+        self.listener = pages.listener
         self.records = plan.records(plan.gallery_rows)
         self.category_ids = store.category_ids()
         for offset, name in enumerate(plan.new_categories):
@@ -103,14 +120,16 @@ class _Addition:
         stored = side_by_side(seen).astype(np.float16)
         vectors = model.carrying.vectors(stored, model.generation)
         part = GalleryPart(model.generation, VectorState.FRESH, self.ids, stored, vectors)
-        report = self.parent.read_json(_REPORT)
+        report = self.parent.read_json(REPORT_FILE)
         self._write(part, report, model, self._state(model, seen))
         count = PartCount(part.birth_generation, part.state, len(part.ids))
         after = with_images(report, model.generation, count, len(self.plan.new_categories))
-        self.draft.write_json(_REPORT, after)
+        publication, addition = self._publication(after), self._summary()
+        arriving = Arriving(publication.items, publication.new_categories, [addition])
+        write_report(self.draft, after, parent_details(self.parent), self.store, self.pages, arriving)
         self.listener.start("publishing", 1)
-        generation = self.draft.publish_addition(self._publication(after), dict(self.parent.config))
-        return AddResult(generation, self._summary(), after)
+        generation = self.draft.publish_addition(publication, dict(self.parent.config))
+        return AddResult(generation, addition, after)
 
     def _key(self) -> str:
         """Return a hash of all that decides what the images become: equal keys, equal features."""
@@ -142,7 +161,7 @@ class _Addition:
         """Write what is new and the index over all, and take over all else."""
         draft = self.draft
         joining = JoiningPart(part, model.carrying, list(stored_parts(self.parent, report)), draft)
-        written = {_REPORT, *self.parent.index_files, *write_statistics(state, draft), *joining.outdated()}
+        written = {*FILES, *self.parent.index_files, *write_statistics(state, draft), *joining.outdated()}
         for name in self.parent.names():
             if name not in written:
                 draft.inherit(name)

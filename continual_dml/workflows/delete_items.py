@@ -8,10 +8,13 @@ from continual_dml.errors import CatalogError, UnknownItem
 from continual_dml.ports import Store
 from continual_dml.records import Deletion, Generation
 from continual_dml.workflows.drafting import drafting
+from continual_dml.workflows.report_files import NO_PAGES, Pages, write_report
 from continual_dml.workflows.rewrite_gallery import rewrite_gallery
 
 
-def delete_items(item_ids: Collection[int], store: Store, *, purge: bool) -> Generation:
+def delete_items(
+    item_ids: Collection[int], store: Store, *, purge: bool, pages: Pages = NO_PAGES
+) -> Generation:
     """Publish the live generation without some of its images; what it learned from them stays learned.
 
     The model, its statistics and its drift maps are taken over as they are, and so is the report, which says
@@ -21,6 +24,7 @@ def delete_items(item_ids: Collection[int], store: Store, *, purge: bool) -> Gen
         item_ids: numbers of visible images, in the gallery or held out.
         store: open for writing.
         purge: keep no earlier generation, so that no file of the workspace holds anything of the images.
+        pages: who draws the report's page, which shows none of them any more.
 
     Raises:
         UnknownItem: one is not visible; nothing is deleted.
@@ -44,5 +48,6 @@ def delete_items(item_ids: Collection[int], store: Store, *, purge: bool) -> Gen
         )
     with drafting(store, f"deletion of {len(chosen)} images") as draft:
         parent = store.open_generation(head)
-        counts = rewrite_gallery(parent, draft, list(items.values()), renew_index=purge)
-        return draft.publish_deletion(Deletion(chosen, counts, purge), parent.config)
+        left = rewrite_gallery(parent, draft, list(items.values()), renew_index=purge)
+        write_report(draft, left.report, left.details, store, pages)
+        return draft.publish_deletion(Deletion(chosen, left.counts, purge), parent.config)

@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from continual_dml.metrics.nearest_categories import NearestCategories
-from continual_dml.metrics.recall import RetrievalMetrics, retrieval_metrics, score_queries
+from continual_dml.metrics.recall import ClosestItems, RetrievalMetrics, retrieval_metrics, score_queries
 from continual_dml.records import GalleryLabels, Measurement
 
 MERGED = "merged"
 WITHIN = "within"
+PLACES = 10
+"""So many of the nearest items of each query are kept."""
+
+
+def _no_ids() -> NDArray[np.int64]:
+    return np.empty(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Labelled:
-    """Vectors (N, D) at unit length with category ids and task ids (N,)."""
+    """Vectors (N, D) at unit length with category ids and task ids (N,).
+
+    ``ids`` (N,): which images they are of; empty where nobody asks.
+    """
 
     vectors: NDArray[np.float32]
     categories: NDArray[np.int64]
     tasks: NDArray[np.int64]
+    ids: NDArray[np.int64] = field(default_factory=_no_ids)
 
     def of_task(self, task_id: int) -> Labelled:
         """Return the rows of one task."""
@@ -33,7 +43,7 @@ class Labelled:
 def labelled_gallery(
     ids: Sequence[NDArray[np.int64]], vectors: Iterable[NDArray[np.float32]], labels: GalleryLabels
 ) -> Labelled:
-    """Return the items of all parts of a gallery with category and task of each, category after category.
+    """Return the items of all parts of a gallery with category, task and id of each, category after category.
 
     That order makes finding the nearest categories of a query cheap.
 
@@ -56,15 +66,19 @@ def labelled_gallery(
         start += len(part)
     if found is None:
         found = np.empty((0, 0), dtype=np.float32)
-    return Labelled(found, labels.categories[rows][order], labels.tasks[rows][order])
+    return Labelled(found, labels.categories[rows][order], labels.tasks[rows][order], every[order])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
-    """One row of each recall matrix, and the two nearest categories of each query in the merged gallery."""
+    """One row of each recall matrix, and what each query is nearest to in the merged gallery.
+
+    ``nearest``: the two nearest categories; ``closest``: the first :data:`PLACES` items.
+    """
 
     measurements: list[Measurement]
     nearest: NearestCategories
+    closest: ClosestItems
 
 
 def measure_all(
@@ -81,6 +95,7 @@ def measure_all(
         gallery.categories,
         tuple(recall_at),
         categories=True,
+        places=PLACES,
     )
     measurements: list[Measurement] = []
     for task_id in task_ids:
@@ -94,8 +109,9 @@ def measure_all(
                 asked.vectors, asked.categories, searched.vectors, searched.categories, tuple(recall_at)
             )
             measurements += _rows_of(task_id, WITHIN, within)
-    nearest = merged.nearest or NearestCategories.nothing(len(queries.vectors))
-    return Evaluation(measurements, nearest)
+    asked_for = len(queries.vectors)
+    nearest = merged.nearest or NearestCategories.nothing(asked_for)
+    return Evaluation(measurements, nearest, merged.closest or ClosestItems.nothing(asked_for, PLACES))
 
 
 def _rows_of(task_id: int, scope: str, result: RetrievalMetrics) -> list[Measurement]:

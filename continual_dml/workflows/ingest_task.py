@@ -26,6 +26,7 @@ from continual_dml.records import (
     TaskSummary,
     VectorState,
 )
+from continual_dml.report_pages import ReportPainter
 from continual_dml.reports import Measured, build_report
 from continual_dml.settings import NO_LIMIT, RefreshBudget, Settings
 from continual_dml.strategies.carrying import Carrying
@@ -40,6 +41,7 @@ from continual_dml.workflows.next_generation import Asked, Moved, NewQueries, Ne
 from continual_dml.workflows.plan_task import TaskPlan
 from continual_dml.workflows.quality_gate import with_gate
 from continual_dml.workflows.refresh_gallery import RefreshTools
+from continual_dml.workflows.report_files import Arriving, Pages, write_report
 from continual_dml.workflows.state_files import stored_state
 from continual_dml.workflows.stopwatch import Stopwatch
 
@@ -49,7 +51,7 @@ class IngestContext:
     """All that an ingest works with besides the task itself.
 
     ``budget``: how much of the gallery may be embedded anew; ``restart``: begin anew, where an interrupted
-    run of the same ingest could go on.
+    run of the same ingest could go on; ``painter``: of the report's page, None for no page.
     """
 
     store: Store
@@ -60,6 +62,7 @@ class IngestContext:
     listener: ProgressListener
     restart: bool = False
     budget: RefreshBudget = NO_LIMIT
+    painter: ReportPainter | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,11 +138,10 @@ class _Ingest:
         )
         searched = self._images().labels.tolist()
         report = with_gate(report, self.next.parent_report, new.categories.tolist(), searched, settings.gate)
-        self.draft.write_json("report.json", report)
+        publication = self._publication(measured, report["gate"]["refusal"])
+        self._write_report(report, measured, publication, tasks[-1])
         self.context.listener.start("publishing", 1)
-        generation = self.draft.publish(
-            self._publication(measured, report["gate"]["refusal"]), {"settings": settings.as_dict()}
-        )
+        generation = self.draft.publish(publication, {"settings": settings.as_dict()})
         return IngestResult(generation, tasks[-1], report)
 
     def _state_before(self) -> LearnerState | None:
@@ -215,7 +217,7 @@ class _Ingest:
             self.query_ids,
             features,
             np.array([self.category_ids[record.category] for record in records], dtype=np.int64),
-            np.argsort(np.array([record.content_hash for record in records], dtype=np.str_), kind="stable"),
+            [record.content_hash for record in records],
         )
 
     def _measured(
@@ -233,6 +235,14 @@ class _Ingest:
         if before is not None and model.moved:
             moved = Moved(Carrying(before, self.context.settings), self.draft.task_id)
         return self.next.measured(model, parts, labels, asked, tasks, moved, unknown)
+
+    def _write_report(
+        self, report: dict[str, Any], measured: Measured, publication: Publication, task: TaskSummary
+    ) -> None:
+        context = self.context
+        arriving = Arriving(publication.items, publication.new_categories, [task])
+        pages = Pages(context.painter, context.listener)
+        write_report(self.draft, report, measured.details, context.store, pages, arriving)
 
     def _write_fingerprints(self) -> None:
         codes = self.plan.task.fingerprints

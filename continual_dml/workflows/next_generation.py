@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from continual_dml.ports import Artefacts, Draft
 from continual_dml.records import GalleryLabels, GalleryPart, PartCount, TaskSummary
+from continual_dml.report_pages import REPORT_FILE
 from continual_dml.reports import Measured
 from continual_dml.settings import RefreshBudget, Settings
 from continual_dml.strategies.carrying import Carrying
@@ -37,21 +38,21 @@ from continual_dml.workflows.kept_queries import (
 from continual_dml.workflows.live_model import LiveModel
 from continual_dml.workflows.members_alone import members_alone
 from continual_dml.workflows.refresh_gallery import Reembedded, RefreshTools, nothing_renewed, refresh_gallery
+from continual_dml.workflows.report_details import report_details
 from continual_dml.workflows.state_files import write_state
-
-_REPORT = "report.json"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Asked:
     """All queries that are measured: ids (Q,), stored features (Q, F), and vectors with their labels.
 
-    ``kept_rows`` (n,): those that may be asked again after later tasks.
+    ``hashes`` (Q,): of their content; ``kept_rows`` (n,): those that may be asked again after later tasks.
     """
 
     ids: NDArray[np.int64]
     features: NDArray[np.float32]
     labelled: Labelled
+    hashes: Sequence[str]
     kept_rows: NDArray[np.int64]
 
 
@@ -59,15 +60,19 @@ class Asked:
 class NewQueries:
     """Queries of the task that is being learned.
 
-    ``ids`` (n,), ``features`` (n, F), ``categories`` (n,); ``order`` (n,): their rows, those to be asked
-    again after later tasks first.
+    ``ids`` (n,), ``features`` (n, F), ``categories`` (n,), ``hashes`` (n,) of their content.
     """
 
     task_id: int
     ids: NDArray[np.int64]
     features: NDArray[np.float32]
     categories: NDArray[np.int64]
-    order: NDArray[np.int64]
+    hashes: Sequence[str]
+
+    @property
+    def order(self) -> NDArray[np.int64]:
+        """Their rows (n,), those to be asked again after later tasks first."""
+        return np.argsort(np.array(self.hashes, dtype=np.str_), kind="stable")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,7 +98,7 @@ class NextGeneration:
         self.draft = draft
         head = tools.store.head()
         self.parent: Artefacts | None = tools.store.open_generation(head) if head else None
-        self.parent_report: dict[str, Any] = self.parent.read_json(_REPORT) if self.parent else {}
+        self.parent_report: dict[str, Any] = self.parent.read_json(REPORT_FILE) if self.parent else {}
         self._born = born_queries(self.parent) if self.parent else []
         self._parts_before: list[StoredPart] | None = None
 
@@ -137,13 +142,16 @@ class NextGeneration:
         categories = np.array([item.category_id for item in again.items], dtype=np.int64)
         tasks = np.array([item.task_id for item in again.items], dtype=np.int64)
         features, kept_rows = again.features, np.arange(len(ids))
+        hashes = [item.content_hash for item in again.items]
         if new is not None:
             kept_rows = np.concatenate([kept_rows, len(ids) + new.order[:most]])
             ids = np.concatenate([ids, new.ids])
             features = np.concatenate([features, new.features])
             categories = np.concatenate([categories, new.categories])
             tasks = np.concatenate([tasks, np.full(len(new.ids), new.task_id, dtype=np.int64)])
-        return Asked(ids, features, Labelled(model.head(features), categories, tasks), kept_rows)
+            hashes += new.hashes
+        labelled = Labelled(model.head(features), categories, tasks, ids)
+        return Asked(ids, features, labelled, hashes, kept_rows)
 
     def measured(
         self,
@@ -184,6 +192,9 @@ class NextGeneration:
             error_scale=None if scale is None else asdict(scale),
             no_match=no_match_document(
                 asked.labelled, evaluation.nearest, gallery, settings, self.parent_report, unknown
+            ),
+            details=report_details(
+                self.draft.generation_id, asked.labelled, asked.hashes, evaluation.closest, gallery
             ),
         )
 

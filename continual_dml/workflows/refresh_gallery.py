@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from continual_dml.errors import GalleryError
 from continual_dml.ports import ImageReader, ProgressListener, Store
 from continual_dml.records import CatalogItem, GalleryPart, VectorState
+from continual_dml.report_pages import ReportPainter
 from continual_dml.settings import NO_LIMIT, RefreshBudget
 from continual_dml.workflows.embed_files import embed_files
 from continual_dml.workflows.gallery_files import StoredPart
@@ -32,11 +33,15 @@ class Reembedded:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RefreshTools:
-    """What it takes to open images again: the store knows where they are, the reader decodes them."""
+    """What it takes to open images again: the store knows where they are, the reader decodes them.
+
+    ``painter``: of the page of the report on what comes of it, None for no page.
+    """
 
     store: Store
     reader: ImageReader
     listener: ProgressListener
+    painter: ReportPainter | None = None
 
 
 def refresh_gallery(

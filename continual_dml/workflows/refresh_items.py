@@ -18,6 +18,7 @@ from continual_dml.workflows.live_model import LiveModel, settings_of, unmoved_m
 from continual_dml.workflows.next_generation import NextGeneration
 from continual_dml.workflows.quality_gate import with_gate_of_refresh
 from continual_dml.workflows.refresh_gallery import RefreshTools
+from continual_dml.workflows.report_files import Pages, write_report
 from continual_dml.workflows.stopwatch import Stopwatch
 
 
@@ -117,7 +118,8 @@ class _Refresh:
             drift=earlier.get("drift", ()),
         )
         report = with_gate_of_refresh(report, earlier, self.settings.gate)
-        self.draft.write_json("report.json", report)
+        pages = Pages(self.tools.painter, self.tools.listener)
+        write_report(self.draft, report, measured.details, self.tools.store, pages)
         self.tools.listener.start("publishing", 1)
         refresh = GalleryRefresh(measured.parts, measured.measurements, report["gate"]["refusal"])
         return self.draft.publish_refresh(refresh, dict(self.parent.config)), report

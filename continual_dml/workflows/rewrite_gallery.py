@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from continual_dml.ports import Artefacts, Draft
 from continual_dml.records import CatalogItem, PartCount, VectorState
+from continual_dml.report_pages import REPORT_FILE, without_items
 from continual_dml.reports import without_images
 from continual_dml.workflows.fingerprint_files import rewrite_fingerprints
 from continual_dml.workflows.gallery_files import (
@@ -22,8 +24,16 @@ from continual_dml.workflows.gallery_files import (
     view_part,
 )
 from continual_dml.workflows.kept_queries import rewrite_queries
+from continual_dml.workflows.report_files import FILES, parent_details
 
-_REPORT = "report.json"
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rewritten:
+    """What is left: gallery items by part, and the report with its details, None where there are none."""
+
+    counts: list[PartCount]
+    report: dict[str, Any]
+    details: dict[str, Any] | None
 
 
 def rewrite_gallery(
@@ -33,8 +43,10 @@ def rewrite_gallery(
     *,
     renew_index: bool,
     with_vectors: bool = False,
-) -> list[PartCount]:
-    """Write what differs from the parent, take over all else, and count what is left.
+) -> Rewritten:
+    """Write what differs from the parent, take over all else, and tell what is left.
+
+    The files of the report are the caller's to write.
 
     Where the parent computes its vectors from features, so does what is left of it, unless the workspace
     wants another kind of index by now.
@@ -47,13 +59,13 @@ def rewrite_gallery(
             nothing but what is left.
         with_vectors: write vectors also where the parent computes them.
     """
-    report = parent.read_json(_REPORT)
+    report = parent.read_json(REPORT_FILE)
     gone = np.array([item.item_id for item in removed], dtype=np.int64)
     parts = [_Left.of(part, gone) for part in stored_parts(parent, report)]
     computed = any(part.computed for part in parts)
     as_view = computed and draft.takes_views and not with_vectors and any(part.items for part in parts)
     renewed = bool(parts) and (renew_index or as_view != computed or any(part.changed for part in parts))
-    written = {_REPORT, *(name for part in parts for name in part.outdated(as_view=as_view))}
+    written = {*FILES, *(name for part in parts for name in part.outdated(as_view=as_view))}
     if renewed:
         written.update(parent.index_files)
     written |= rewrite_queries(parent, draft, gone) | rewrite_fingerprints(parent, draft, gone)
@@ -66,8 +78,12 @@ def rewrite_gallery(
         _write_vectors(parent, draft, parts, renewed=renewed, thin=not renew_index)
     counts = [PartCount(part.birth, part.state, part.items) for part in parts if part.items]
     roles = Counter(item.role.value for item in removed)
-    draft.write_json(_REPORT, without_images(report, draft.generation_id, counts, roles))
-    return counts
+    details = parent_details(parent)
+    return Rewritten(
+        counts,
+        without_images(report, draft.generation_id, counts, roles),
+        None if details is None else without_items(details, {item.item_id for item in removed}),
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

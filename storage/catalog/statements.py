@@ -75,14 +75,15 @@ JOIN ancestor a ON a.ancestor_id = i.generation_id AND a.generation_id = :genera
 WHERE i.item_id NOT IN ({_REMOVED})
 ORDER BY i.item_id
 """  # noqa: S608 - the parts are our own
-_ITEM = f"""
+_SOME_ITEMS = f"""
 SELECT i.item_id, i.category_id, c.name, i.task_id, t.name, i.role, i.content_hash, i.path
 FROM item i
 JOIN ancestor a ON a.ancestor_id = i.generation_id AND a.generation_id = :generation
 JOIN category c ON c.category_id = i.category_id
 JOIN task t ON t.task_id = i.task_id
-WHERE i.item_id = :item AND i.item_id NOT IN ({_REMOVED})
+WHERE i.item_id IN ({{chosen}}) AND i.item_id NOT IN ({_REMOVED})
 """  # noqa: S608 - the parts are our own
+_MOST_VALUES = 500
 _DELETED = """
 SELECT i.role, c.name, COUNT(*) FROM removal r
 JOIN ancestor a ON a.ancestor_id = r.generation_id AND a.generation_id = :generation
@@ -182,13 +183,18 @@ def read_files(run: RunStatement, generation_id: int) -> Sequence[Sequence[str]]
     return run(_FILES, {"generation": generation_id})
 
 
-def read_item(run: RunStatement, generation_id: int, item_id: int) -> CatalogItem | None:
-    """Return an item that ``generation_id`` sees, None where it sees none of this number."""
-    rows = run(_ITEM, {"generation": generation_id, "item": item_id})
-    if not rows:
-        return None
-    number, category_id, category, task_id, task, role, content_hash, path = rows[0]
-    return CatalogItem(number, category_id, category, task_id, task, Role(role), content_hash, path)
+def read_items(run: RunStatement, generation_id: int, item_ids: Sequence[int]) -> dict[int, CatalogItem]:
+    """Return those of ``item_ids`` that ``generation_id`` sees, by id."""
+    found: dict[int, CatalogItem] = {}
+    for start in range(0, len(item_ids), _MOST_VALUES):
+        values = {f"item{place}": one for place, one in enumerate(item_ids[start : start + _MOST_VALUES])}
+        statement = _SOME_ITEMS.format(chosen=", ".join(f":{name}" for name in values))
+        rows = run(statement, {"generation": generation_id, **values})
+        for number, category_id, category, task_id, task, role, content_hash, path in rows:
+            found[number] = CatalogItem(
+                number, category_id, category, task_id, task, Role(role), content_hash, path
+            )
+    return found
 
 
 def read_deleted(run: RunStatement, generation_id: int) -> Sequence[tuple[str, str, int]]:

@@ -158,7 +158,7 @@ def test_the_keyboard_is_enough(page, photo):
     outline = page.evaluate("() => getComputedStyle(document.getElementById('drop')).borderStyle")
     assert outline == "solid"
     with page.expect_file_chooser() as chosen:
-        page.keyboard.press("Enter")
+        page.keyboard.press("Space")
     chosen.value.set_files(photo)
     names_shown(page)
     for _ in range(40):
@@ -224,6 +224,7 @@ def test_a_session_survives_a_publication_and_opens_its_report(browser, site, ar
         page.click("nav >> text=Generations")
         page.click("#generations a >> nth=0")
         expect(page).to_have_url(re.compile("/reports/3$"))
+        expect(page.locator("h1")).to_be_visible()
 
 
 def test_a_browser_is_let_in_by_the_token(browser, learned_site):

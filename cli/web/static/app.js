@@ -18,7 +18,7 @@ function reveal(name) {
 }
 
 async function show(moved) {
-  const [view = "search", ...rest] = place();
+  const [view = "search", ...rest] = location.hash.startsWith("#/") ? place() : [];
   const known = view in VIEWS ? view : "search";
   reveal(SECTION[known]);
   if (moved) byId("main").focus({ preventScroll: false });
@@ -103,6 +103,8 @@ byId("sign-in").addEventListener("submit", async (event) => {
 });
 
 setUpSearch();
-window.addEventListener("hashchange", () => show(true));
+window.addEventListener("hashchange", () => {
+  if (location.hash === "" || location.hash.startsWith("#/")) show(true); // else it leads within the page
+});
 await show(false);
 watch();
