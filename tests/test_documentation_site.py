@@ -6,16 +6,21 @@ import os
 import re
 import subprocess
 import sys
+from functools import partial
 from html.parser import HTMLParser
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from urllib.parse import unquote, urlsplit
 
 import pytest
 
 import cli
+from cli.app import command_line
 from cli.reference import GROUPS, reference
 from continual_dml.metrics.definitions import COMPATIBILITY_DEFINITIONS, NO_MATCH_DEFINITIONS
 from continual_dml.metrics.forgetting import DEFINITIONS, RecallMatrix
+from tests.browsers import browsing, needs_chromium, page_of, serious_findings
 
 ROOT = Path(cli.__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -45,6 +50,13 @@ class Page(HTMLParser):
         value = found.get(LOADED.get(tag, ""))
         if value and not (tag == "link" and set((found.get("rel") or "").split()) & NOT_FETCHED):
             self.loaded.append(value)
+
+
+class Silent(SimpleHTTPRequestHandler):
+    """Serves files and says nothing of it."""
+
+    def log_message(self, *_: object) -> None:
+        pass
 
 
 @pytest.fixture(scope="module")
@@ -110,8 +122,49 @@ def test_the_guide_loads_nothing_from_elsewhere(pages, site):
     assert outside + styles == []
 
 
+@needs_chromium
+@pytest.mark.parametrize("width", [1280, 400])
+def test_pages_can_be_read_in_light_and_dark_and_searched(site, width):
+    handler = partial(Silent, directory=str(site))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server, browsing() as browser:
+        Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/"
+        for dark, name in ((False, "cli.html"), (True, "tutorials/glyphs.html")):
+            with page_of(browser, address, width=width, dark=dark) as page:
+                page.goto(address + name)
+                page.wait_for_load_state("networkidle")
+
+                assert serious_findings(page) == []
+                assert page.evaluate("document.documentElement.scrollWidth") <= width
+        if width > 1000:
+            with page_of(browser, address, width=width) as page:
+                page.goto(address + "index.html")
+                page.get_by_role("textbox", name="Search").fill("refresh efficiency")
+                page.wait_for_selector(".md-search-result__item a[href*='concepts/refresh.html']")
+        server.shutdown()
+
+
 def test_every_picture_is_described(pages):
     assert [image for parsed in pages.values() for image in parsed.images if not image.get("alt")] == []
+
+
+@pytest.mark.parametrize("document", [*DOCS.rglob("*.md"), ROOT / "README.md"], ids=lambda one: one.name)
+def test_documents_tell_commands_with_flags_that_they_have(document):
+    whole = command_line()
+    everywhere = {flag for parameter in whole.params for flag in (*parameter.opts, *parameter.secondary_opts)}
+    wrong = []
+    for told in re.findall(r"(?:^\$ |`)(cdml [^`\n#]+)", document.read_text("utf-8"), flags=re.MULTILINE):
+        words = told.split()[1:]
+        inner = next((whole.commands[word] for word in words if word in whole.commands), None)
+        inner = next(
+            (inner.commands[word] for word in words if word in getattr(inner, "commands", ())), inner
+        )
+        own = {flag for each in getattr(inner, "params", ()) for flag in (*each.opts, *each.secondary_opts)}
+        flags = {word.split("=")[0].rstrip(",.") for word in words if re.match(r"--?[a-z]", word)}
+        if (inner is None and words[0][0] != "-") or flags - own - everywhere - {"--help", "-h"}:
+            wrong.append(told)
+
+    assert wrong == []
 
 
 def test_the_reference_of_commands_is_up_to_date():

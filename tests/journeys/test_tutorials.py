@@ -17,10 +17,12 @@ SMALL_NETWORK = {
     "--weights imagenet --image-side 128": "--backbone conv4 --weights none --image-side 32 --no-flip",
     "mobilenet_v2, weights imagenet,": "conv4, weights none, it starts from scratch,",
 }
-SPRING = "asparagus avocado banana cabbage carrots cucumber garlic kiwi leek lemon mango orange".split()
-SUMMER = (
-    "aubergine cantaloupe nectarine papaya peach pineapple plum pomegranate red-beet watermelon zucchini lime"
-).split()
+SPRING = ("asparagus", "avocado", "banana", "cabbage", "carrots", "cucumber", "garlic", "kiwi", "leek")
+SUMMER = ("aubergine", "cantaloupe", "nectarine", "papaya", "peach", "pineapple", "plum", "pomegranate")
+PHOTOS = [
+    *(f"spring/{one}" for one in (*SPRING, "lemon", "mango", "orange")),
+    *(f"summer/{one}" for one in (*SUMMER, "lime", "red-beet", "watermelon", "zucchini")),
+]
 
 
 def follow(page: str, cdml, instead: dict[str, str]) -> list[Step]:
@@ -69,8 +71,7 @@ def drawn_photos(tmp_path: Path) -> Path:
     drawings = tmp_path / "drawings"
     render_task("arrows", drawings, categories=26, samples_per_category=15, side_pixels=48)
     kinds = sorted(drawings.iterdir())
-    names = [f"spring/{one}" for one in SPRING] + [f"summer/{one}" for one in SUMMER]
-    for kind, name in zip(kinds, names, strict=False):
+    for kind, name in zip(kinds, PHOTOS, strict=False):
         for number in range(12):
             save_as_photo(kind / f"{number:04d}.png", tmp_path / "photos" / name / f"{number + 1:02d}.jpg")
     arrived = tmp_path / "photos" / "arrived"
