@@ -13,6 +13,7 @@ RUN /opt/cdml/bin/pip install ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} \
     "torch>=2.6,<2.14" "torchvision>=0.21,<0.29"
 WORKDIR /source
 COPY pyproject.toml README.md LICENSE ./
+COPY cdml cdml
 COPY continual_dml continual_dml
 COPY streams streams
 COPY storage storage
