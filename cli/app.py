@@ -16,8 +16,10 @@ from cli.commands.compact import compact
 from cli.commands.config import config
 from cli.commands.delete import delete
 from cli.commands.demo import demo
+from cli.commands.export import export
 from cli.commands.gc import gc
 from cli.commands.generations import generations
+from cli.commands.import_embeddings import import_embeddings
 from cli.commands.ingest_task import ingest_task
 from cli.commands.init import init
 from cli.commands.promote import promote
@@ -86,6 +88,8 @@ app.command("gc")(gc)
 app.command("verify")(verify)
 app.command("backup")(backup)
 app.command("restore")(restore)
+app.command("export")(export)
+app.command("import-embeddings")(import_embeddings)
 app.command("demo")(demo)
 app.command("benchmark")(benchmark)
 app.add_typer(config, name="config")

@@ -237,6 +237,15 @@ MinRefreshEfficiency = Annotated[
 Restart = Annotated[
     bool, typer.Option("--restart", help="Begin anew, even where an interrupted run of this could go on.")
 ]
+TensorBoard = Annotated[
+    Path | None,
+    typer.Option(
+        "--tensorboard",
+        metavar="DIR",
+        help="Write TensorBoard event files there: loss terms of each step, then Recall@K of each task and "
+        "forgetting. Needs pip install 'cdml[tensorboard]'.",
+    ),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would happen, and how long it takes.")]
 
 Neighbours = Annotated[int, typer.Option("--neighbours", "-k", min=1, help="Neighbours per query image.")]

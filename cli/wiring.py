@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from continual_dml.ports import ImageReader, ProgressListener, Store
+    from continual_dml.ports import ImageReader, ProgressListener, Store, TrainingLog
     from continual_dml.report_pages import ReportPainter
     from continual_dml.workflows.estimate_ingest import IngestEstimate
     from continual_dml.workflows.ingest_task import IngestResult
@@ -167,7 +167,9 @@ def _plan(request: IngestRequest, workspace: Workspace, store: Store, listener: 
     return plan_task(task, store, listener)
 
 
-def run_ingest(request: IngestRequest, workspace: Workspace, listener: ProgressListener) -> IngestOutcome:
+def run_ingest(
+    request: IngestRequest, workspace: Workspace, listener: ProgressListener, log: TrainingLog | None = None
+) -> IngestOutcome:
     """Learn a folder and publish; the writer lock is taken before anything is read."""
     with writing(workspace, listener) as store:
         begin = time.perf_counter()
@@ -185,6 +187,7 @@ def run_ingest(request: IngestRequest, workspace: Workspace, listener: ProgressL
             request.restart,
             request.budget,
             page_painter(request.settings),
+            log,
         )
         return IngestOutcome(plan, ingest_task(plan, context), read_seconds)
 

@@ -39,6 +39,13 @@ class ProgressListener(Protocol):
         """One line worth showing, for instance a warning."""
 
 
+class TrainingLog(Protocol):
+    """Told what training computes, for curves; must never fail and changes nothing."""
+
+    def step(self, task: int, step: int, terms: Mapping[str, float]) -> None:
+        """Optimisation ``step`` (from 0) of a task (its index, from 0) had these loss terms."""
+
+
 class SilentListener:
     """A progress listener that tells nobody."""
 

@@ -8,6 +8,8 @@ from contextlib import ExitStack, closing
 from types import TracebackType
 from typing import final
 
+from sqlalchemy import Connection
+
 from continual_dml.errors import CatalogError, CorruptIndex, WorkspaceError
 from continual_dml.records import CatalogItem, Generation, Role, TaskSummary
 from storage import leases
@@ -25,21 +27,25 @@ _ATTEMPTS = 10
 
 @final
 class WorkspaceReader:
-    """Context manager over the generation that is live on entry; every answer comes from that one.
+    """Context manager over the generation that is live on entry, or a named one; all answers come from it.
 
     A lease keeps its rows and its files are held open, so that all of it stays readable when a writer
     publishes the next generation and collects this one.
 
     Args:
         workspace: an existing workspace.
+        wanted: number or tag of a generation whose files are kept; None for the live one.
 
     Raises:
-        CatalogError: on entry, where nothing is ingested yet or the catalogue cannot answer.
-        CorruptIndex: on entry, where the live generation is damaged.
+        CatalogError: on entry, where nothing is ingested yet, the files are not kept, or the catalogue cannot
+            answer.
+        UnknownChoice: on entry, where there is no such generation or tag.
+        CorruptIndex: on entry, where the generation is damaged.
     """
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, wanted: str | None = None) -> None:
         self.workspace = workspace
+        self._wanted = wanted
         self._resources = ExitStack()
         self._opened: tuple[Database, PublishedArtefacts] | None = None
 
@@ -139,15 +145,25 @@ class WorkspaceReader:
             )
         return self._opened
 
+    def _chosen(self, connection: Connection) -> Generation | None:
+        if self._wanted is None:
+            return queries.head(connection)
+        return queries.named_generation(connection, self._wanted)
+
     def _open_live(self, database: Database, resources: ExitStack) -> PublishedArtefacts:
-        """Lease and open the live generation; where a writer removed it meanwhile, the newer one."""
+        """Lease and open the generation; where a writer removed the live one meanwhile, the newer one."""
         seen = None
         for _ in range(_ATTEMPTS):
             with database.transaction() as connection:
-                live = queries.head(connection)
+                live = self._chosen(connection)
             if live is None:
                 raise CatalogError(f"{self.workspace.root} holds no task yet: run `cdml ingest-task FOLDER`")
             directory = self.workspace.generation_dir(live.generation_id)
+            if self._wanted is not None and not directory.is_dir():
+                raise CatalogError(
+                    f"the files of generation {live.generation_id} are not kept any more: "
+                    "see `cdml generations`"
+                )
             if live == seen:
                 raise CorruptIndex(f"{directory} is missing or not whole: {ADVICE}")
             with ExitStack() as held:

@@ -122,9 +122,16 @@ def _images(paths: Sequence[Path], category: str, settings: StreamSettings) -> F
     return FolderScan(_shown(Path(root)), tuple(files.values()), tuple(problems.values()), {}, False)
 
 
+def is_category_name(given: str) -> bool:
+    """Return whether a folder, and so a category, can be called that."""
+    return (
+        bool(given) and "/" not in given and "\x00" not in given and not is_hidden(given) and is_text(given)
+    )
+
+
 def _category(given: str) -> str:
     """Return the category's name in Unicode form NFC; only what a folder can be called is one."""
-    if not given or "/" in given or "\x00" in given or is_hidden(given) or not is_text(given):
+    if not is_category_name(given):
         raise SettingsError(
             f"--category {given!a}: a category is named as a folder is: no '/', no dot before it, not empty"
         )

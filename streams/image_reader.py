@@ -120,6 +120,16 @@ def read_many(
                 yield read(position) if image is None else image.result()
 
 
+def content_of(path: str, limits: StreamSettings) -> tuple[str, int]:
+    """Return the SHA-256 of a file and its size in bytes, without decoding it; no link is followed.
+
+    Raises:
+        UnreadableImage: missing, a link, no regular file, or too large.
+    """
+    data = _read_bytes(path, limits, follow_symlinks=False)
+    return hashlib.sha256(data).hexdigest(), len(data)
+
+
 class ThreadedImageReader:
     """The ``ImageReader`` port over files; Pillow lets go of the interpreter lock, so threads are enough."""
 

@@ -44,6 +44,7 @@ def ingest_task(
     device: options.Device = None,
     precision: options.Precision = None,
     restart: options.Restart = False,
+    tensorboard: options.TensorBoard = None,
     dry_run: options.DryRun = False,
 ) -> None:
     """Learn a folder of new categories.
@@ -83,12 +84,20 @@ def ingest_task(
         "precision": precision,
     }
     with entered(context) as shell:
-        _ingest(shell, folder, name, flags, dry_run=dry_run, restart=restart)
+        _ingest(shell, folder, name, flags, dry_run=dry_run, restart=restart, events=tensorboard)
 
 
 def _ingest(
-    shell: Shell, folder: Path, name: str | None, flags: dict[str, Any], *, dry_run: bool, restart: bool
+    shell: Shell,
+    folder: Path,
+    name: str | None,
+    flags: dict[str, Any],
+    *,
+    dry_run: bool,
+    restart: bool,
+    events: Path | None,
 ) -> None:
+    from cli.event_files import event_log
     from cli.interruptions import told_how_to_go_on
     from cli.render.progress import progress_listener
     from cli.settings import (
@@ -115,8 +124,14 @@ def _ingest(
         show_dry_run(shell, plan, estimate)
         refused = False
     else:
-        with progress_listener(shell) as listener, told_how_to_go_on(shell, opened):
-            outcome = run_ingest(request, opened, listener)
+        with (
+            progress_listener(shell) as listener,
+            told_how_to_go_on(shell, opened),
+            event_log(events, listener) as log,
+        ):
+            outcome = run_ingest(request, opened, listener, log)
+            if log is not None:
+                log.measured(outcome.result.report)
         from cli.render.ingests import show_ingest
 
         plan, refused = outcome.plan, not outcome.promoted

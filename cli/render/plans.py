@@ -60,7 +60,7 @@ def show_plan(shell: Shell, plan: TaskPlan) -> None:
         shell.emit("\n" + rendered(left_out([(file.path, file.reason) for file in plan.quarantined])))
     if plan.near_copies.found:
         shell.emit("\n" + rendered(near_table(plan.near_copies.found)))
-    for line in _notes(plan.near_copies):
+    for line in _notes(plan.near_copies, opened=plan.task.fingerprints is not None):
         shell.emit(line)
 
 
@@ -81,7 +81,7 @@ def near_table(found: Sequence[NearCopy]) -> Table:
     return Table("Near-duplicates", ["file", "is nearly", "bits of 256 apart", ""], rows)
 
 
-def _notes(near: NearCopies) -> list[str]:
+def _notes(near: NearCopies, *, opened: bool) -> list[str]:
     notes = []
     across = sum(one.across for one in near.found)
     if across:
@@ -90,9 +90,11 @@ def _notes(near: NearCopies) -> list[str]:
             "searched on the other: an image that finds its own copy says nothing of the model."
         )
     if near.new_unknown:
-        notes.append(
-            f"{counted(near.new_unknown, 'new image is', 'new images are')} too plain to be compared."
+        images = counted(near.new_unknown, "new image", "new images")
+        what = (
+            "too plain to be compared" if opened else "not looked at, and so not searched for near-duplicates"
         )
+        notes.append(f"{images} {'is' if near.new_unknown == 1 else 'are'} {what}.")
     if near.earlier_unknown:
         notes.append(
             f"{counted(near.earlier_unknown, 'earlier image', 'earlier images')} could not be compared with: "

@@ -7,8 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+from continual_dml.interchange import IMAGENET_MEAN, IMAGENET_STD
 
 
 def centre_crop(pixels: NDArray[np.uint8], side: int) -> torch.Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from continual_dml.embedding.kept_chunks import extract_in_chunks
 from continual_dml.embedding.precision import Compute
 from continual_dml.memory.drift_strength import DriftChoice
 from continual_dml.pixels import JoinedRows
-from continual_dml.ports import Checkpoints, ProgressListener, Shards
+from continual_dml.ports import Checkpoints, ProgressListener, Shards, TrainingLog
 from continual_dml.records import LabelledImages
 from continual_dml.settings import Settings
 from continual_dml.strategies.averaging import averaged
@@ -77,6 +78,7 @@ class Learner:
         listener: told of the progress.
         checkpoints: where an interrupted training goes on from; None where none does.
         shards: where what is embedded of the one task to learn is kept; None where nothing is.
+        log: told the loss terms of each step; None where nobody wants to know.
     """
 
     settings: Settings
@@ -85,6 +87,7 @@ class Learner:
     listener: ProgressListener
     checkpoints: Checkpoints | None = None
     shards: Shards | None = None
+    log: TrainingLog | None = None
 
     def learn(
         self,
@@ -170,7 +173,8 @@ class Learner:
     ) -> dict[str, float]:
         job = TrainingJob(name, members, images, recipe, self.settings.training, self._seed(task))
         self.listener.start(f"training on '{name}'", job.steps())
-        return train(job, self.compute, self.listener, hooks, self.checkpoints)
+        on_step = None if self.log is None else partial(self.log.step, task)
+        return train(job, self.compute, self.listener, hooks, self.checkpoints, on_step)
 
     def _members(
         self, embedders: Sequence[Embedder], state: LearnerState, before: Sequence[Extracted], recipe: Recipe

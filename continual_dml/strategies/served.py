@@ -11,9 +11,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from continual_dml.embedding.embedder import Embedder
-from continual_dml.embedding.preprocessing import IMAGENET_MEAN, IMAGENET_STD
+from continual_dml.interchange import IMAGENET_MEAN, IMAGENET_STD
 from continual_dml.memory.discriminant_head import SMALLEST_NORM, DiscriminantHead
 from continual_dml.strategies.heads import EnsembleHead, Head, TrainedHead
+
+_SMALLEST = torch.finfo(torch.float32).tiny
+"""Small enough to change no number, and large enough for the root to have a finite slope."""
 
 
 class ServedModel(nn.Module):
@@ -51,7 +54,7 @@ class ServedModel(nn.Module):
         features = torch.cat([backbone(images).flatten(1) for backbone in self.backbones], dim=1)
         if self.square_root:
             # clamped, because the root has no slope at 0 and many features are just that
-            features = features.sign() * features.abs().clamp_min(SMALLEST_NORM).sqrt()
+            features = features.sign() * features.abs().clamp_min(_SMALLEST).sqrt()
         embeddings: torch.Tensor = self.head(features)
         return embeddings, features
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from itertools import islice
 
 import numpy as np
@@ -21,6 +22,8 @@ from continual_dml.strategies.prefetch import prefetched
 from continual_dml.strategies.sampling import balanced_batches
 from continual_dml.strategies.training_state import TrainingState
 
+OnStep = Callable[[int, Mapping[str, float]], None]
+
 
 def train(
     job: TrainingJob,
@@ -28,6 +31,7 @@ def train(
     listener: ProgressListener,
     hooks: StepHooks | None = None,
     checkpoints: Checkpoints | None = None,
+    on_step: OnStep | None = None,
 ) -> dict[str, float]:
     """Train all networks of ``job`` in place; return each loss term's mean over the last steps.
 
@@ -37,6 +41,7 @@ def train(
         listener: advanced by one per step.
         hooks: called around each step.
         checkpoints: where the run goes on from, and is kept from time to time; None where it is not.
+        on_step: told each step's number, from 0, and its loss terms.
 
     Raises:
         NotFiniteLoss: a loss became NaN or infinite.
@@ -44,7 +49,7 @@ def train(
     devices = [compute.device] if compute.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):  # losses and layers such as dropout draw from these
         torch.manual_seed(job.seed)
-        return _train(job, compute, listener, hooks or StepHooks(), checkpoints)
+        return _train(job, compute, listener, hooks or StepHooks(), checkpoints, on_step)
 
 
 def _train(
@@ -53,6 +58,7 @@ def _train(
     listener: ProgressListener,
     hooks: StepHooks,
     checkpoints: Checkpoints | None,
+    on_step: OnStep | None,
 ) -> dict[str, float]:
     networks = [[network.to(compute.device).train() for network in member.networks] for member in job.members]
     losses = _losses(job, compute)
@@ -93,6 +99,8 @@ def _train(
         schedule.step()
         forward.peers.follow()
         recent = [*recent[-19:], values]
+        if on_step is not None:
+            on_step(step, values)
         listener.advance(1, f"loss {sum(values.values()):.3f}")
         if checkpoints is not None and checkpoints.is_due(last=step + 1 == job.steps()):
             problem = checkpoints.write(run.captured(step + 1, recent))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -56,12 +57,17 @@ class AddResult:
     report: dict[str, Any]
 
 
+Seen = Callable[[LiveModel], list[Extracted]]
+"""What the live model makes of the images, each member of a cohort by itself."""
+
+
 def add_items(
     plan: TaskPlan,
     store: Store,
     settings: Settings,
     listener: ProgressListener,
     painter: ReportPainter | None = None,
+    seen: Seen | None = None,
 ) -> AddResult:
     """Publish the live generation with the images of ``plan``; on any error nothing is published.
 
@@ -74,6 +80,7 @@ def add_items(
         settings: where to compute; the network is that of the live generation.
         listener: told one unit per image.
         painter: of the report's page, None for no page.
+        seen: what the live model made of the images of ``plan``, where that is known; None embeds them.
 
     Raises:
         CatalogError: no task is learned yet.
@@ -85,7 +92,7 @@ def add_items(
     with drafting(store, plan.task.name) as draft:
         return _Addition(
             plan, parent, store, settings_of(parent, settings), draft, Pages(painter, listener)
-        ).run()
+        ).run(seen)
 
 
 class _Addition:
@@ -114,9 +121,9 @@ class _Addition:
         self.ids = np.arange(draft.first_item_id, draft.first_item_id + len(self.records), dtype=np.int64)
         self.shards = store.shards(self._key())
 
-    def run(self) -> AddResult:
+    def run(self, known: Seen | None) -> AddResult:
         model = unmoved_model(self.parent, self.draft.generation_id, self.settings, self.shards)
-        seen = self._embedded(model)
+        seen = self._embedded(model) if known is None else known(model)
         stored = side_by_side(seen).astype(np.float16)
         vectors = model.carrying.vectors(stored, model.generation)
         part = GalleryPart(model.generation, VectorState.FRESH, self.ids, stored, vectors)

@@ -16,7 +16,7 @@ from continual_dml import __version__
 from continual_dml.embedding.extract import extract_each, side_by_side
 from continual_dml.embedding.precision import choose_compute
 from continual_dml.pixels import SelectedRows
-from continual_dml.ports import Draft, ImageReader, ProgressListener, Store
+from continual_dml.ports import Draft, ImageReader, ProgressListener, Store, TrainingLog
 from continual_dml.records import (
     GalleryPart,
     Generation,
@@ -50,8 +50,8 @@ from continual_dml.workflows.stopwatch import Stopwatch
 class IngestContext:
     """All that an ingest works with besides the task itself.
 
-    ``budget``: how much of the gallery may be embedded anew; ``restart``: begin anew, where an interrupted
-    run of the same ingest could go on; ``painter``: of the report's page, None for no page.
+    ``budget``: how much of the gallery may be embedded anew; ``restart``: begin anew where an interrupted run
+    could go on; ``painter``: of the report's page, None for no page; ``log``: told each step's loss terms.
     """
 
     store: Store
@@ -63,6 +63,7 @@ class IngestContext:
     restart: bool = False
     budget: RefreshBudget = NO_LIMIT
     painter: ReportPainter | None = None
+    log: TrainingLog | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -156,7 +157,13 @@ class _Ingest:
             checkpoints.remove()
             self.shards.remove()
         learner = Learner(
-            context.settings, context.pretrained, self.compute, context.listener, checkpoints, self.shards
+            context.settings,
+            context.pretrained,
+            self.compute,
+            context.listener,
+            checkpoints,
+            self.shards,
+            context.log,
         )
         with self.watch.stage("learn"):
             return learner.learn(self.plan.task.name, self._images(), state, self.draft.generation_id)

@@ -36,6 +36,15 @@ def generation(connection: Connection, generation_id: int) -> Generation | None:
     return None if row is None else Generation(*row)
 
 
+def named_generation(connection: Connection, wanted: str) -> Generation:
+    """Return the published generation that a number or a tag names.
+
+    Raises:
+        UnknownChoice: neither.
+    """
+    return statements.read_generation(_runner(connection), wanted)
+
+
 def generations(connection: Connection) -> list[Generation]:
     """Return all published generations, newest first."""
     rows = connection.execute(_GENERATION.order_by(GenerationRow.generation_id.desc()))
@@ -101,7 +110,7 @@ def items(connection: Connection, generation_id: int, item_ids: Sequence[int]) -
     """Return the visible ones of ``item_ids``, by id."""
     found: dict[int, CatalogItem] = {}
     for batch in batches(item_ids):
-        for item in _read_items(connection, generation_id, Item.item_id.in_(batch)):
+        for item in _read_items(connection, generation_id, Item.item_id.in_(batch), picked=True):
             found[item.item_id] = item
     return found
 
@@ -112,7 +121,7 @@ def items_by_hash(
     """Return the visible items whose content is one of ``hashes``; of equal ones the oldest."""
     found: dict[str, CatalogItem] = {}
     for batch in batches(hashes):
-        for item in _read_items(connection, generation_id, Item.content_hash.in_(batch)):
+        for item in _read_items(connection, generation_id, Item.content_hash.in_(batch), picked=True):
             found.setdefault(item.content_hash, item)
     return found
 
@@ -214,21 +223,31 @@ def _runner(connection: Connection) -> RunStatement:
     return run
 
 
-def _seen(born: InstrumentedAttribute[int], generation_id: int) -> ColumnElement[bool]:
+def _seen(born: InstrumentedAttribute[int] | ColumnElement[int], generation_id: int) -> ColumnElement[bool]:
     return born.in_(select(Ancestor.ancestor_id).where(Ancestor.generation_id == generation_id))
 
 
-def _sees_item(generation_id: int) -> ColumnElement[bool]:
+def _sees_item(generation_id: int, *, picked: bool = False) -> ColumnElement[bool]:
+    """Return the condition that an item is visible; ``picked``: few are looked at, chosen otherwise.
+
+    The sum keeps SQLite from going through all items of a generation to find some hundred of them.
+    """
     removed = (
         select(Removal.item_id)
         .join(Ancestor, Ancestor.ancestor_id == Removal.generation_id)
         .where(Ancestor.generation_id == generation_id)
     )
-    return and_(_seen(Item.generation_id, generation_id), Item.item_id.not_in(removed))
+    born = Item.generation_id + 0 if picked else Item.generation_id
+    return and_(_seen(born, generation_id), Item.item_id.not_in(removed))
 
 
 def _read_items(
-    connection: Connection, generation_id: int, condition: ColumnElement[bool], limit: int | None = None
+    connection: Connection,
+    generation_id: int,
+    condition: ColumnElement[bool],
+    limit: int | None = None,
+    *,
+    picked: bool = False,
 ) -> list[CatalogItem]:
     chosen = (
         select(
@@ -243,7 +262,7 @@ def _read_items(
         )
         .join(Category, Category.category_id == Item.category_id)
         .join(Task, Task.task_id == Item.task_id)
-        .where(_sees_item(generation_id), condition)
+        .where(_sees_item(generation_id, picked=picked), condition)
         .order_by(Item.item_id)
         .limit(limit)
     )

@@ -27,6 +27,8 @@ COMMANDS += [
     "verify",
     "backup",
     "restore",
+    "export",
+    "import-embeddings",
     "demo",
     "benchmark",
 ]

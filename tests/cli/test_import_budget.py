@@ -25,6 +25,8 @@ HEAVY = frozenset({
         ["benchmark", "--help"],
         ["config", "show", "--origin"],
         ["config", "path", "--json"],
+        ["export", "--help"],
+        ["import-embeddings", "--help"],
     ],
 )
 def test_help_and_settings_import_nothing_heavy(process, arguments):
