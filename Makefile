@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint types contracts pytest faults bench clean
+.PHONY: demo test lint types contracts pytest docs faults bench clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -30,6 +30,11 @@ contracts: $(STAMP)
 pytest: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
+# The user guide in site/, with the reference of commands made anew; nothing in it asks another machine for anything.
+docs: $(STAMP)
+	$(BIN)/python -m cli.reference > docs/.cli.md && mv docs/.cli.md docs/cli.md
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 # Every call to the system that changes a disk is killed and failed, the power is cut after each, every file is mutated,
 # several processes work at once and are killed, long sequences are drawn: an hour and a half.
 faults: $(STAMP)
@@ -44,4 +49,4 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.avalanche_naive
 
 clean:
-	rm -rf $(VENV) cdml-demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) site cdml-demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

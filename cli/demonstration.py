@@ -84,6 +84,17 @@ def make_demo(shell: Shell, directory: Path, size: DemoSize) -> DemoResult:
     return DemoResult(directory, workspace, outcomes[-1], answer, categories, seconds)
 
 
+def draw_tasks(shell: Shell, directory: Path, size: DemoSize) -> list[Path]:
+    """Render the task folders and no more; they are returned.
+
+    Raises:
+        WorkspaceError: the directory is not an earlier demo's, or another demo is at work there.
+    """
+    with _claimed(directory), progress_listener(shell) as listener:
+        _render(directory, size, listener)
+    return [directory / TASKS / name for name in size.tasks]
+
+
 def demo_settings(size: DemoSize) -> Settings:
     """Return the settings of the demo's workspace; mirrored characters are other characters: no flip."""
     settings = Settings()

@@ -11,6 +11,8 @@ from cli.render.matrices import definitions, matrix_table
 from cli.render.tables import Table, rendered
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from cli.demonstration import DemoResult
     from cli.shell import Shell
 
@@ -32,6 +34,15 @@ def show_demo(shell: Shell, demo: DemoResult) -> None:
     shell.emit("\n" + definitions(report, ("recall_at_k", "average", "forgetting")))
     shell.emit("\n" + rendered(_examples(demo)))
     shell.emit(_where(demo))
+
+
+def show_folders(shell: Shell, folders: list[Path]) -> None:
+    """Write the folders that were drawn to stdout, one a line."""
+    if shell.as_json:
+        shell.emit_json({"schema_version": 1, "tasks": [str(folder) for folder in folders]})
+        return
+    for folder in folders:
+        shell.emit_line(str(folder))
 
 
 def _examples(demo: DemoResult) -> Table:

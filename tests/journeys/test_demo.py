@@ -7,8 +7,8 @@ import json
 import pytest
 from PIL import Image
 
-from cli.demonstration import DemoSize, make_demo
-from cli.render.demos import show_demo
+from cli.demonstration import DemoSize, draw_tasks, make_demo
+from cli.render.demos import show_demo, show_folders
 from cli.shell import Shell
 from continual_dml.errors import WorkspaceError, WorkspaceLocked
 from storage.writer_lock import WriterLock
@@ -85,3 +85,12 @@ def test_the_demo_does_not_remove_a_workspace_that_is_being_written(tmp_path):
     with WriterLock(tmp_path / "demo" / "workspace" / "LOCK"), pytest.raises(WorkspaceLocked):
         make_demo(Shell(quiet=True), tmp_path / "demo", TINY)
     assert (tmp_path / "demo" / "workspace" / "cdml.toml").is_file()
+
+
+def test_the_demo_can_draw_its_task_folders_and_no_more(tmp_path, capsys):
+    folders = draw_tasks(Shell(quiet=True), tmp_path / "demo", TINY)
+    show_folders(Shell(quiet=True), folders)
+
+    assert [line.rsplit("/", 1)[1] for line in capsys.readouterr().out.splitlines()] == ["latin", "greek"]
+    assert all(len(list(folder.rglob("*.png"))) == 12 for folder in folders)
+    assert not (tmp_path / "demo" / "workspace").exists()
