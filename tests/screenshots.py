@@ -44,7 +44,10 @@ def keep(page, path: Path) -> None:
     page.wait_for_load_state("networkidle")
     page.screenshot(path=path)
     with Image.open(path) as picture:
-        picture.convert("RGB").quantize(COLOURS).save(path, optimize=True)
+        seen = picture.convert("RGB")
+    seen.quantize(palette=seen.quantize(COLOURS), dither=Image.Dither.FLOYDSTEINBERG).save(
+        path, optimize=True
+    )
 
 
 if __name__ == "__main__":
