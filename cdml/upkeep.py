@@ -69,6 +69,16 @@ class Upkeep(StoredWorkspace):
         live = generation is None or found["generation"] == live_generation(self._stored)
         return Report(found, live)
 
+    def report_page(self, generation: int | str | None = None) -> bytes:
+        """Return the same as one HTML file in UTF-8 with pictures, which needs no other file and no network.
+
+        The one that was published with the generation; where there is none, one that is drawn now. Arguments
+        and errors as of :meth:`report`.
+        """
+        from cli.report_pages import report_page
+
+        return report_page(self._stored, named(generation))
+
     def rollback(
         self, generation: int | str | None = None, *, progress: ProgressListener | None = None
     ) -> int:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cli.options import REPORT_FORMATS
-from continual_dml.errors import CdmlError, SettingsError, UnknownChoice
+from cli.report_pages import report_page
+from continual_dml.errors import SettingsError, UnknownChoice
 
 if TYPE_CHECKING:
     from cli.render.tables import Table
@@ -50,7 +49,7 @@ def report_bytes(workspace: Workspace, generation: str | None, kind: str, k: int
         CorruptIndex: a file of the generation is damaged.
     """
     if kind == HTML:
-        return _page(workspace, generation)
+        return report_page(workspace, generation)
     report, live = read_with_state(workspace, generation)
     if kind == JSON:
         return (json.dumps({**report, "live": live, **_details(workspace, report)}, indent=2) + "\n").encode()
@@ -76,27 +75,6 @@ def read_with_state(workspace: Workspace, generation: str | None) -> tuple[dict[
     return found, generation is None or found["generation"] == live_generation(workspace)
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file beside its place and rename it, so that nobody ever meets half of it.
-
-    Raises:
-        CdmlError: the system refuses; what was there before stays.
-    """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())  # else a power cut could leave the new name with nothing in it
-        part.replace(path)
-    except OSError as error:
-        reason = error.strerror or error
-        raise CdmlError(f"cannot write {path}: {reason}; choose another place with -o") from error
-    finally:
-        with suppress(OSError):
-            part.unlink()
-
-
 def _details(workspace: Workspace, report: Mapping[str, Any]) -> dict[str, Any]:
     """Return the details with categories by name, without the map; nothing where there are none."""
     from storage.report_content import read_report_details
@@ -111,16 +89,3 @@ def _check_output(output: Path) -> None:
         raise SettingsError(f"-o {output}: that is a folder; give the name of a file")
     if not output.absolute().parent.is_dir():
         raise SettingsError(f"-o {output}: there is no folder {output.parent}; make it first")
-
-
-def _page(workspace: Workspace, generation: str | None) -> bytes:
-    """Return the page that the generation was published with, or one that is drawn now."""
-    from storage.summary import read_report_page
-
-    published = read_report_page(workspace, generation)
-    if published is not None:
-        return published
-    from cli.wiring import page_painter
-    from storage.report_content import read_report_content
-
-    return page_painter(workspace.settings).paint(read_report_content(workspace, generation))

@@ -27,7 +27,8 @@ def report(
     gate refused. As HTML it is one file with pictures, the one that was published with the generation.
     """
     with entered(context) as shell:
-        from cli.reporting import TABLE, chosen_format, report_bytes, write_whole
+        from cli.reporting import TABLE, chosen_format, report_bytes
+        from cli.whole_files import write_whole
         from cli.wiring import open_workspace
 
         kind = chosen_format(form, output, as_json=shell.as_json)

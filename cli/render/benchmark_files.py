@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +11,7 @@ from cli.render.benchmark_csv import runs_csv
 from cli.render.benchmark_documents import comparison_document
 from cli.render.benchmark_tables import comparison_markdown, markdown_table
 from cli.shell import printable
+from cli.whole_files import write_whole
 from continual_dml.errors import CdmlError
 
 if TYPE_CHECKING:
@@ -81,21 +80,10 @@ def task_names(runs: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def write_file(path: Path, content: bytes) -> Path:
     """Write beside the target and rename, so that a reader never meets half a file."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    advice = "free the place or choose another folder and run again; finished runs are kept"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())  # else a power cut could leave the new name with nothing in it
-        part.replace(path)
     except OSError as error:
-        reason = error.strerror or error
-        raise CdmlError(
-            f"cannot write {path}: {reason}; free the place or choose another folder and run again; finished "
-            "runs are kept"
-        ) from error
-    finally:
-        with suppress(OSError):
-            part.unlink()
+        raise CdmlError(f"cannot write {path}: {error.strerror or error}; {advice}") from error
+    write_whole(path, content, advice)
     return path

@@ -27,38 +27,43 @@ class BodyLimits:
         self._seconds = seconds
         self._left = all_together
 
-    async def read(self, request: Request) -> bytes:
+    async def read(self, request: Request, what: str = "image", most_bytes: int | None = None) -> bytes:
         """Return the body of a request; no more than the cap is ever held.
+
+        Args:
+            request: whose body is wanted.
+            what: it is, for messages.
+            most_bytes: of this one; None takes the cap of all.
 
         Raises:
             HTTPException: too large (413), too slow (408), empty (400), or too many at once (503).
         """
+        most = self.most_bytes if most_bytes is None else most_bytes
+        too_large = HTTPException(413, f"the {what} is larger than the limit of {most:,} bytes", CLOSING)
         declared = request.headers.get("content-length", "")
-        if declared.isdigit() and int(declared) > self.most_bytes:
-            raise self._too_large()
+        if declared.isdigit() and int(declared) > most:
+            raise too_large
         taken = 0
         content = bytearray()
         try:
             with anyio.fail_after(self._seconds):
                 async for chunk in request.stream():
-                    if len(content) + len(chunk) > self.most_bytes:
-                        raise self._too_large()
+                    if len(content) + len(chunk) > most:
+                        raise too_large
                     if len(chunk) > self._left:
-                        raise HTTPException(503, "too many images are being sent; try again in a moment")
+                        raise HTTPException(
+                            503, "too much is being sent at once; try again in a moment", CLOSING
+                        )
                     taken += len(chunk)
                     self._left -= len(chunk)
                     content += chunk
         except TimeoutError:
-            reason = f"the image did not arrive within {self._seconds:g} seconds"
+            reason = f"the {what} did not arrive within {self._seconds:g} seconds"
             raise HTTPException(408, reason, CLOSING) from None
         except ClientDisconnect:
-            raise HTTPException(400, "the image was not sent to its end") from None
+            raise HTTPException(400, f"the {what} was not sent to its end") from None
         finally:
             self._left += taken
         if not content:
-            raise HTTPException(400, "there is no image: send the bytes of an image file as the body")
+            raise HTTPException(400, f"there is no {what}: send it as the body, as it is")
         return bytes(content)
-
-    def _too_large(self) -> HTTPException:
-        reason = f"the image is larger than the limit of {self.most_bytes:,} bytes"
-        return HTTPException(413, reason, CLOSING)

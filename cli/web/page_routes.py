@@ -43,11 +43,7 @@ def static(name: str) -> Response:
 @router.post("/api/v1/session", status_code=204, tags=["access"])
 async def sign_in(request: Request, service: Served) -> Response:
     """Let a browser in that sends the token as the body: it gets a cookie."""
-    content = bytearray()
-    async for chunk in request.stream():
-        content += chunk
-        if len(content) > _MOST_TOKEN_BYTES:
-            raise HTTPException(413, "this is no token")
+    content = await service.bodies.read(request, "token", _MOST_TOKEN_BYTES)
     response = Response(status_code=204)
     if service.access.token is not None:
         if not service.access.is_token(content.decode("utf-8", "replace").strip()):

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, HTTPException, Response
+from fastapi import APIRouter, Response
 from pydantic import Field
 
+from cli.report_pages import report_page as page_of
 from cli.web.documents import Generations, GenerationSummary
 from cli.web.parameters import LARGEST
 from cli.web.service import Served
 from storage.generations import GenerationEntry, read_generations
-from storage.summary import read_report, read_report_page
+from storage.summary import read_report
 
 router = APIRouter(tags=["reports"])
 
@@ -38,9 +39,7 @@ def report(generation_id: GenerationId, service: Served) -> dict[str, Any]:
 @router.get("/reports/{generation_id}", response_class=Response)
 def report_page(generation_id: GenerationId, service: Served) -> Response:
     """Return the report of a generation as a page."""
-    content = read_report_page(service.workspace, str(generation_id))
-    if content is None:
-        raise HTTPException(404, f"generation {generation_id} was published without a page")
+    content = page_of(service.workspace, str(generation_id))
     headers = {"content-security-policy": REPORT_POLICY, "cache-control": "private, no-cache"}
     return Response(content, media_type="text/html; charset=utf-8", headers=headers)
 

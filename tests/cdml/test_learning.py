@@ -140,6 +140,13 @@ def test_without_a_listener_stages_are_logged(site, arrows, caplog):
     assert any("publishing" in message for message in caplog.messages)
 
 
+def test_the_page_of_a_report_is_the_one_that_was_published(learned):
+    page = learned.workspace.report_page()
+    path = learned.workspace.path / "gen" / f"{learned.workspace.report().generation:08d}" / "report.html"
+    assert page == path.read_bytes()
+    assert page.startswith(b"<!doctype html>")
+
+
 def test_a_report_gives_numbers_and_arrays(learned):
     report = learned.workspace.report()
     assert report.live

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from cli.render.report_texts import COLUMNS, markdown_of, report_csv, report_markdown, report_text
 from cli.render.tables import Table, plain
-from cli.reporting import chosen_format, write_whole
+from cli.reporting import chosen_format
+from cli.whole_files import write_whole
 from continual_dml.errors import CdmlError, SettingsError, UnknownChoice
 from tests.cli.told_reports import told_content
 
