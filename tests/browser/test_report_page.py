@@ -10,6 +10,7 @@ import pytest
 from cli.render.report_page.painter import PagePainter
 from continual_dml.records import QuarantinedFile
 from continual_dml.settings import StreamSettings
+from tests.browsers import browsing, needs_chromium, serious_findings
 from tests.cli.told_reports import told_content
 
 if TYPE_CHECKING:
@@ -17,11 +18,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Page
 
-CHROMIUM = Path("/usr/bin/chromium")
-OPTIONS = [
-    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
-    "--disable-sync", "--no-first-run", "--disable-quic",
-]  # fmt: skip
+pytestmark = needs_chromium
 NAMES = ["latin", "<script>alert(1)</script>", "x" * 200, "שלום עולם", "evil\u202egpj.exe"]
 
 
@@ -35,13 +32,8 @@ class Seen(NamedTuple):
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if not CHROMIUM.exists():
-        pytest.skip(f"there is no {CHROMIUM}: install Debian's chromium to run this")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=OPTIONS)
+    with browsing() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -69,15 +61,12 @@ def seen(request: pytest.FixtureRequest, chromium: Browser, drawn: Path) -> Iter
 
 
 def test_a_page_is_whole_readable_and_asks_for_nothing_else(seen: Seen, drawn: Path) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
     page = seen.page
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "no sideways scrolling"
     assert page.locator("script").count() == 0
     assert page.evaluate("[...document.images].every(image => image.naturalWidth === 96)")
     assert page.locator("h2").count() >= 11
-    found = axe.Axe().run(page).response
-    assert [one["id"] for one in found["violations"]] == []
-    assert found["passes"]
+    assert serious_findings(page) == []
     assert seen.asked == [drawn.as_uri()]
     assert seen.console == []
 
