@@ -13,7 +13,7 @@ from continual_dml.errors import CatalogError, SettingsError, WorkspaceLocked
 from storage.catalog import postgres
 from storage.catalog.address import check_url, redacted, secrets_of, sqlite_path
 from storage.catalog.sqlite_files import connect_reading, connect_writing
-from storage.catalog.version import UNREADABLE_ADVICE
+from storage.catalog.version import SERVER_ADVICE, UNREADABLE_ADVICE
 
 
 class Database:
@@ -96,9 +96,8 @@ class Database:
         self._engine.dispose()
 
     def _described(self, error: Exception) -> CatalogError:
-        return CatalogError(
-            f"the catalogue {self.label} cannot answer: {self._reason(error)}; " + UNREADABLE_ADVICE
-        )
+        advice = UNREADABLE_ADVICE if self._engine.dialect.name == "sqlite" else SERVER_ADVICE
+        return CatalogError(f"the catalogue {self.label} cannot answer: {self._reason(error)}; {advice}")
 
     def _reason(self, error: Exception) -> str:
         reason = " ".join(str(getattr(error, "orig", None) or error).split())

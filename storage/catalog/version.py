@@ -5,6 +5,10 @@ from __future__ import annotations
 from continual_dml.errors import CatalogError, SchemaTooNew
 
 REVISION = "0004"
+SERVER_ADVICE = (
+    "see whether the server runs and takes this user and password (PGPASSWORD, or ~/.pgpass), and try again; "
+    "a lost catalogue is built again with `cdml verify --repair`"
+)
 UNREADABLE_ADVICE = "look at the database and try again, or build it again with `cdml verify --repair`"
 
 
