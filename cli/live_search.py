@@ -10,7 +10,8 @@ from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, final
 
-from cli.searching import Answer, find_neighbours, index_among
+from cli.filtered_indexes import FilteredIndexes
+from cli.searching import Answer, find_neighbours
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,6 +47,7 @@ class LoadedGeneration:
         self.category_ids = reader.category_ids()
         self.category_names = {number: name for name, number in self.category_ids.items()}
         self.categories = frozenset(self.category_ids)
+        self.filtered = FilteredIndexes()
         self._reader = reader
         self._lock = threading.Lock()
 
@@ -172,7 +174,7 @@ class LiveSearcher:
                 alike.setdefault((asked.k, asked.where, asked.judged), []).append(place)
             answers: dict[int, Answer] = {}
             for (k, where, judged), places in alike.items():
-                index = index_among(snapshot.reader, snapshot.index, where)
+                index = loaded.filtered.among(snapshot.reader, snapshot.index, where)
                 rule = loaded.searcher.rule if judged else None
                 found = find_neighbours(snapshot.reader, index, vectors[places], k, rule)
                 for place, (hits, verdict) in zip(places, found, strict=True):

@@ -40,6 +40,8 @@ TRAVERSALS = (
     "9" * 400,
 )
 READ = BodyLimits.read
+CUT_OFF = (httpx.WriteError, httpx.RemoteProtocolError, httpx.ReadError)
+"""What a client meets that is answered, or hung up on, while it still sends."""
 hostile_text = st.one_of(st.sampled_from(TRAVERSALS), st.text(max_size=60))
 
 
@@ -128,11 +130,8 @@ def test_a_body_over_the_cap_is_refused_before_it_is_there(server, path, declare
             yield b"x" * (MOST_BYTES // 16)
 
     body = b"x" * (MOST_BYTES + 1) if declared else without_end()
-    try:
+    with suppress(*CUT_OFF):
         response = server.post(path, content=body)
-    except (httpx.WriteError, httpx.RemoteProtocolError, httpx.ReadError):
-        pass  # it was cut off while it was still sending
-    else:
         assert response.status_code == 413
         check(response)
     assert server.get("/healthz").status_code == 200
@@ -140,7 +139,7 @@ def test_a_body_over_the_cap_is_refused_before_it_is_there(server, path, declare
 
 def test_no_route_takes_a_body_over_the_cap_and_all_answer_afterwards(server, routes):
     for method, path, _ in routes:
-        with suppress(httpx.WriteError, httpx.RemoteProtocolError, httpx.ReadError):  # cut off while it sent
+        with suppress(*CUT_OFF):
             response = server.request(
                 method, path.replace("{", "").replace("}", ""), content=b"x" * (MOST_BYTES + 1)
             )
