@@ -131,3 +131,35 @@ def test_there_must_be_something_to_read_and_a_closed_one_says_so(workspace, two
     for use in (live.refresh, lambda: live.health, lambda: live.snapshot().__enter__()):
         with pytest.raises(WorkspaceError, match="closed"):
             use()
+
+
+def test_what_is_to_be_prepared_of_a_generation_is_there_before_it_answers(two, publish, tmp_path):
+    prepared = []
+
+    def prepare(reader, index):
+        prepared.append(reader.generation.generation_id)
+        return f"{len(index)} items"
+
+    with LiveReader(two, prepare) as live:
+        with live.snapshot() as snapshot:
+            assert (snapshot.prepared, prepared) == ("6 items", [2])
+        learn(two, publish, "tools", tmp_path)
+        assert live.refresh()
+        with live.snapshot() as snapshot:
+            assert (snapshot.prepared, prepared) == ("9 items", [2, 3])
+
+
+def test_a_generation_that_cannot_be_prepared_does_not_answer_whatever_the_error_is(two, publish, tmp_path):
+    def prepare(reader, index):
+        if reader.generation.generation_id == 3:
+            raise MemoryError("no room")
+
+    with LiveReader(two, prepare) as live:
+        learn(two, publish, "tools", tmp_path)
+        assert not live.refresh()
+        assert (live.health.generation_id, live.health.problem) == (2, "unexpected MemoryError: no room")
+        assert ids_of(live) == 6
+        with WorkspaceStore(two) as store:
+            store.rollback(2)
+        live.refresh()
+        assert live.health.problem is None
