@@ -10,7 +10,10 @@ let answered = null; // the generation that the results shown are of
 
 export function setUpSearch() {
   const drop = byId("drop");
-  byId("file").addEventListener("change", (event) => take(event.target.files[0]));
+  byId("file").addEventListener("change", ({ target }) => {
+    take(target.files[0]);
+    target.value = ""; // else choosing the same file again, which may have changed, would be no change
+  });
   for (const kind of ["dragenter", "dragover"]) {
     window.addEventListener(kind, (event) => { event.preventDefault(); drop.classList.add("over"); });
   }
