@@ -71,10 +71,9 @@ class LoadedGeneration:
 
     @cached_property
     def _parts(self) -> list[StoredPart]:
-        from continual_dml.workflows.gallery_files import stored_parts
+        from continual_dml.workflows.gallery_files import published_parts
 
-        artefacts = self._reader.artefacts
-        return list(stored_parts(artefacts, artefacts.read_json("report.json")))
+        return list(published_parts(self._reader.artefacts))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from continual_dml.memory.feature_views import FeatureView
 from continual_dml.ports import Artefacts, Draft
 from continual_dml.records import GalleryPart, Lengths, VectorState, ViewPart
+from continual_dml.report_pages import REPORT_FILE
 from continual_dml.strategies.carrying import Carrying
 
 
@@ -108,6 +109,11 @@ def stored_parts(artefacts: Artefacts, report: Mapping[str, Any]) -> Iterator[St
     states = {int(part["birth_generation"]): part["state"] for part in report["parts"]}
     for birth in sorted(states):
         yield StoredPart(artefacts, birth, VectorState(states[birth]))
+
+
+def published_parts(artefacts: Artefacts) -> Iterator[StoredPart]:
+    """Yield the gallery parts of a published generation as its own report says, oldest birth first."""
+    return stored_parts(artefacts, artefacts.read_json(REPORT_FILE))
 
 
 def write_parts(

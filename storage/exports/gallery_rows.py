@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from continual_dml.errors import CorruptIndex
 from continual_dml.records import CatalogItem, VectorState
-from continual_dml.workflows.gallery_files import StoredPart, stored_parts
+from continual_dml.workflows.gallery_files import StoredPart, published_parts
 from storage.filters import Filter
 from storage.reader import WorkspaceReader
 from storage.verified_files import ADVICE
@@ -82,7 +82,7 @@ def gallery_rows(reader: WorkspaceReader, chosen: Filter | None) -> Iterator[Gal
         CorruptIndex: a file of the generation differs from its manifest.
     """
     wanted = None if chosen is None else np.array(reader.matching_ids(chosen), dtype=np.int64)
-    for part in stored_parts(reader.artefacts, reader.artefacts.read_json("report.json")):
+    for part in published_parts(reader.artefacts):
         ids = part.ids
         rows = np.argsort(ids, kind="stable")
         if wanted is not None:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from continual_dml.errors import CorruptIndex
 from continual_dml.ports import ProgressListener
-from continual_dml.workflows.gallery_files import stored_parts
+from continual_dml.workflows.gallery_files import published_parts
 from continual_dml.workflows.rebuild_index import rebuild_index
 from storage.artefacts import PublishedArtefacts
 from storage.catalog import queries
@@ -89,7 +89,7 @@ def build_without_tables(workspace: Workspace, listener: ProgressListener) -> No
 
 
 def _fill(connection: Connection, artefacts: PublishedArtefacts, entry: TableEntry) -> None:
-    parts = list(stored_parts(artefacts, artefacts.read_json("report.json")))
+    parts = list(published_parts(artefacts))
     ids = np.concatenate([np.empty(0, dtype=np.int64), *(part.ids for part in parts)])
     empty = np.empty((0, entry.dimension), dtype=np.float32)
     vectors = np.concatenate([empty, *(part.vectors for part in parts)])
