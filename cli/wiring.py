@@ -114,17 +114,13 @@ def read_query_images(paths: Sequence[Path], settings: Settings) -> NDArray[np.u
     Raises:
         StreamError: one of them is no usable image.
     """
-    import numpy as np
-
     from continual_dml.errors import StreamError, UnreadableImage
-    from streams.image_reader import read_image
+    from streams.given_images import given_squares
 
-    side, limits = settings.model.stored_side_pixels, settings.streams
     try:
-        images = [read_image(str(path), side, limits, follow_symlinks=True).pixels for path in paths]
+        return given_squares(paths, settings.model.stored_side_pixels, settings.streams)
     except UnreadableImage as error:
         raise StreamError(f"{error}; nothing was searched, give readable images only") from error
-    return np.stack(images)
 
 
 @contextmanager
