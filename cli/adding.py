@@ -11,6 +11,7 @@ from cli.wiring import page_painter, writing
 
 if TYPE_CHECKING:
     from continual_dml.ports import ProgressListener, Store
+    from continual_dml.settings import Settings
     from continual_dml.workflows.add_items import AddResult
     from continual_dml.workflows.plan_task import TaskPlan
     from storage.workspace import Workspace
@@ -50,11 +51,16 @@ def run_add(request: AddRequest, workspace: Workspace, listener: ProgressListene
         read_seconds = time.perf_counter() - begin
         from continual_dml.workflows.add_items import add_items
 
-        settings = workspace.settings
-        if request.device is not None:
-            settings = replace(settings, training=replace(settings.training, device=request.device))
+        settings = computing_on(request.device, workspace.settings)
         result = add_items(plan, store, settings, listener, page_painter(settings))
         return AddOutcome(plan, result, read_seconds, time.perf_counter() - begin)
+
+
+def computing_on(device: str | None, settings: Settings) -> Settings:
+    """Return settings that compute on ``device``; as they are where it is None."""
+    if device is None:
+        return settings
+    return replace(settings, training=replace(settings.training, device=device))
 
 
 def plan_add(request: AddRequest, workspace: Workspace, listener: ProgressListener) -> TaskPlan:

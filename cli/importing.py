@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli.adding import AddOutcome
+from cli.adding import AddOutcome, computing_on
 from cli.wiring import image_reader, page_painter, writing
 
 if TYPE_CHECKING:
     from continual_dml.ports import ProgressListener, Store
-    from continual_dml.settings import Settings
     from continual_dml.workflows.import_features import ImportPlan, Proof
     from storage.workspace import Workspace
 
@@ -43,7 +42,7 @@ def run_import(
         read_seconds = time.perf_counter() - begin
         from continual_dml.workflows.import_features import import_features
 
-        settings = _settings(request, workspace)
+        settings = computing_on(request.device, workspace.settings)
         result = import_features(planned, store, settings, listener, page_painter(settings))
         outcome = AddOutcome(planned.plan, result, read_seconds, time.perf_counter() - begin)
         return outcome, planned.proof
@@ -63,7 +62,7 @@ def _planned(
     from streams.embedded_images import load_embedded
 
     require_model(store)  # before a large file is read in vain
-    settings = _settings(request, workspace)
+    settings = computing_on(request.device, workspace.settings)
     embedded = load_embedded(
         request.file,
         images=request.images,
@@ -72,10 +71,3 @@ def _planned(
         listener=listener,
     )
     return compared(embedded, store, image_reader(settings), settings, listener)
-
-
-def _settings(request: ImportRequest, workspace: Workspace) -> Settings:
-    settings = workspace.settings
-    if request.device is None:
-        return settings
-    return replace(settings, training=replace(settings.training, device=request.device))
