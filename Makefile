@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PEERS := .venv-peers
+PEERS_STAMP := $(PEERS)/.installed
 
-.PHONY: demo test lint types contracts pytest docs faults bench clean
+.PHONY: demo test lint types contracts pytest docs faults bench bench-quick clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -44,9 +46,20 @@ faults: $(STAMP)
 	$(BIN)/python -m tests.faults.traffic --seconds 600 --kill
 	CDML_TEST_EXAMPLES=200 $(BIN)/python -m pytest tests/faults/test_state_machine.py
 
-# The quick comparison; the long one, on real photos, is `python -m benchmarks.grocery_stream`.
-bench: $(STAMP)
-	$(BIN)/python -m benchmarks.avalanche_naive
+# What users would otherwise take, in an environment of its own.
+$(PEERS_STAMP): benchmarks/peers.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/peers.txt
+	touch $(PEERS_STAMP)
+
+# Everything side by side with its peers, on an otherwise idle machine: hours. Results go into docs/benchmarks.md.
+bench: $(STAMP) $(PEERS_STAMP)
+	$(BIN)/python -m benchmarks.side_by_side --profile
+	$(BIN)/python -m benchmarks.side_by_side --render
+
+# The same with smaller sizes and fewer rounds, in less than ten minutes; nothing is recorded.
+bench-quick: $(STAMP) $(PEERS_STAMP)
+	$(BIN)/python -m benchmarks.side_by_side --quick
 
 clean:
-	rm -rf $(VENV) site cdml-demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(PEERS) site cdml-demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

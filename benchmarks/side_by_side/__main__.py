@@ -1,0 +1,82 @@
+"""Measure rows of the table against the peers, and put what was found into the documentation.
+
+``python -m benchmarks.side_by_side`` measures all rows, on an otherwise idle machine, or those that are
+named. A row's result replaces the one that was recorded for it, and ``--render`` writes the table of all of
+them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import pkgutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import benchmarks.rows
+from benchmarks.documents import replace_tables
+from benchmarks.side_by_side.rounds import measure
+from benchmarks.side_by_side.rows import Row
+from benchmarks.side_by_side.tables import table
+from benchmarks.side_by_side.verdicts import is_void, noise
+from cli.machine import environment
+
+RESULTS, PROFILES = Path("benchmarks/results/rows"), Path("benchmarks/results/profiles")
+DOCUMENT, TABLES = Path("docs/benchmarks.md"), "side by side"
+TRIES = 3
+"""A void measurement is taken again."""
+
+
+def all_rows() -> list[Row]:
+    """Return the rows of all files in ``benchmarks/rows``, in the order of their files."""
+    found = sorted(pkgutil.iter_modules(benchmarks.rows.__path__), key=lambda module: module.name)
+    modules = [importlib.import_module(f"benchmarks.rows.{module.name}") for module in found]
+    return [row for module in modules for row in getattr(module, "ROWS", ())]
+
+
+def recorded(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return the result of each row that has one."""
+    return {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Measure, or render what was measured."""
+    rows = {row.name: row for row in all_rows()}
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.side_by_side", description=__doc__)
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"any of {', '.join(rows)}; all without")
+    parser.add_argument("--quick", action="store_true", help="smaller sizes, fewer rounds, nothing recorded")
+    parser.add_argument("--profile", action="store_true", help=f"write where our time goes into {PROFILES}")
+    parser.add_argument("--render", action="store_true", help=f"put what is recorded into {DOCUMENT}")
+    options = parser.parse_args(arguments)
+    unknown = set(options.rows) - set(rows)
+    if unknown:
+        parser.error(f"no row {', '.join(sorted(unknown))}; there are {', '.join(rows)}")
+    if options.render:
+        replace_tables(DOCUMENT, TABLES, table(list(rows.values()), recorded(RESULTS)))
+        return
+    machine = environment()
+    for name in options.rows or rows:
+        result = {"environment": machine, **_quiet(rows[name], options)}
+        print(table([rows[name]], {name: result}), flush=True)
+        if not options.quick:
+            RESULTS.mkdir(parents=True, exist_ok=True)
+            (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+
+
+def _quiet(row: Row, options: argparse.Namespace) -> dict[str, Any]:
+    """Return a measurement that is not void, or the last one of three that were."""
+    profile = PROFILES / f"{row.name}.txt" if options.profile else None
+    result: dict[str, Any] = {}
+    for _ in range(1 if options.quick else TRIES):
+        result = measure(row, quick=options.quick, profile_into=profile)
+        if not is_void(result):
+            break
+        print(f"{row.name}: void, ours over ours is {noise(result)}", file=sys.stderr, flush=True)
+    return result
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

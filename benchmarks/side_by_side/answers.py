@@ -1,0 +1,54 @@
+"""Whether two arms computed the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from benchmarks.side_by_side.rows import Answers
+
+
+def equal(ours: Answers, theirs: Answers) -> str | None:
+    """Return which arrays differ in anything."""
+    return close_together(0.0)(ours, theirs)
+
+
+def close_together(tolerance: float) -> Callable[[Answers, Answers], str | None]:
+    """Return what tells which arrays differ by more than ``tolerance`` times the largest number in them.
+
+    >>> close_together(0.1)({"a": np.ones(2)}, {"a": np.array([1.0, 1.5])})
+    'a differs by 0.5, its largest number is 1'
+    """
+
+    def compare(ours: Answers, theirs: Answers) -> str | None:
+        if set(ours) != set(theirs):
+            return f"{sorted(ours)} and {sorted(theirs)} were computed"
+        for name, value in ours.items():
+            first, second = np.asarray(value, dtype=np.float64), np.asarray(theirs[name], dtype=np.float64)
+            if first.shape != second.shape:
+                return f"{name} has shapes {first.shape} and {second.shape}"
+            largest = float(np.abs(first).max(initial=0.0))
+            apart = float(np.abs(first - second).max(initial=0.0))
+            if not apart <= tolerance * largest:  # also where it is not a number
+                return f"{name} differs by {apart:g}, its largest number is {largest:g}"
+        return None
+
+    return compare
+
+
+def same_lists(share: float) -> Callable[[Answers, Answers], str | None]:
+    """Return what accepts two ``found`` (Q, k), lists of row numbers, of which so large a ``share`` agrees.
+
+    Rows whose similarities are equal but for rounding may stand in either order.
+    """
+
+    def compare(ours: Answers, theirs: Answers) -> str | None:
+        first, second = np.asarray(ours["found"]), np.asarray(theirs["found"])
+        if first.shape != second.shape:
+            return f"found has shapes {first.shape} and {second.shape}"
+        common = [len(np.intersect1d(a, b)) / len(a) for a, b in zip(first, second, strict=True)]
+        agreed = float(np.mean(common))
+        return None if agreed >= share else f"only {agreed:.4f} of what was found agrees"
+
+    return compare

@@ -1,0 +1,89 @@
+"""Runs the arms of a row in turn."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from benchmarks.side_by_side.processes import ArmProcess
+from benchmarks.side_by_side.rows import Row
+
+Figures = dict[str, list[float]]
+"""By name of the figure, one value for each round."""
+
+
+def measure(row: Row, *, quick: bool, profile_into: Path | None = None) -> dict[str, Any]:
+    """Return what :mod:`benchmarks.side_by_side.verdicts` reads: the figures of each arm by round.
+
+    Ends the program where two arms computed different things.
+
+    Args:
+        row: what is measured.
+        quick: smaller sizes and a third of the rounds.
+        profile_into: where a profile of our arm is written; None for none.
+    """
+    rounds = max(3, row.rounds // 3) if quick else row.rounds
+    sizes = row.sized(quick=quick)
+    with tempfile.TemporaryDirectory(prefix="cdml-bench-") as scratch, ExitStack() as open_arms:
+        folder = Path(scratch) / "row"
+        folder.mkdir()
+        if row.prepare is not None:
+            row.prepare(folder, sizes)
+        arms: list[ArmProcess] = []
+        for arm in row.all_arms():
+            arms.append(ArmProcess(arm, folder, sizes, Path(scratch)))
+            open_arms.callback(arms[-1].close)
+        _require_same(row, arms)
+        times = [_times(arm, row.shortest) for arm in arms]
+        figures: list[Figures] = [{} for _ in arms]
+        for number in range(rounds):
+            order = [*range(len(arms)), *reversed(range(len(arms)))]
+            halves: list[list[dict[str, float]]] = [[] for _ in arms]
+            for place in order:
+                halves[place].append(arms[place].time(times[place]))
+            for found, (first, second) in zip(figures, halves, strict=True):
+                for name in first:
+                    found.setdefault(name, []).append((first[name] + second[name]) / 2)
+            print(f"{row.name}: round {number + 1} of {rounds}", file=sys.stderr, flush=True)
+        if profile_into is not None:
+            profile_into.parent.mkdir(parents=True, exist_ok=True)
+            arms[0].profile(profile_into)
+    return {
+        "row": row.name,
+        "quick": quick,
+        "sizes": sizes,
+        "rounds": rounds,
+        "times": {arm.arm.name: count for arm, count in zip(arms, times, strict=True)},
+        "load": round(os.getloadavg()[0], 2),
+        "figures": {arm.arm.name: found for arm, found in zip(arms, figures, strict=True)},
+    }
+
+
+def _require_same(row: Row, arms: list[ArmProcess]) -> None:
+    ours = arms[0].answers()
+    for other in arms[1:]:
+        difference = row.same(ours, other.answers())
+        if difference is not None:
+            sys.exit(f"{row.name}: ours and '{other.arm.name}' computed different things: {difference}")
+
+
+def _times(arm: ArmProcess, shortest: float) -> int:
+    """Return how often an arm's work is repeated so that a timed run lasts ``shortest`` seconds."""
+    begin = time.perf_counter()
+    arm.time(1)
+    once = time.perf_counter() - begin
+    return max(1, math.ceil(shortest / max(once, 1e-4)))
+
+
+def median_of(figures: Mapping[str, Figures], arm: str, name: str) -> float:
+    """Return the median over rounds of an arm's figure."""
+    values = sorted(figures[arm][name])
+    middle = len(values) // 2
+    return values[middle] if len(values) % 2 else (values[middle - 1] + values[middle]) / 2

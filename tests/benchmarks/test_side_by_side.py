@@ -1,0 +1,122 @@
+"""The harness that times ways to do the same thing side by side."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.side_by_side.answers import close_together, equal, same_lists
+from benchmarks.side_by_side.intervals import bootstrap
+from benchmarks.side_by_side.rounds import measure
+from benchmarks.side_by_side.rows import AGAIN, OURS, Arm, Row, Sizes, Target, Work
+from benchmarks.side_by_side.tables import table
+from benchmarks.side_by_side.verdicts import is_void, noise, verdicts
+
+
+def add_up(folder: Path, sizes: Sizes) -> Work:
+    """An arm: sums numbers that the row has put into a file."""
+    numbers = json.loads((folder / "numbers.json").read_text())
+    print("a library that prints must not disturb the answers")
+    return Work(
+        lambda: {"sum": sum(numbers) + sizes.get("off", 0)}, figures=lambda: {"numbers": len(numbers)}
+    )
+
+
+def prepared(folder: Path, sizes: Sizes) -> None:
+    (folder / "numbers.json").write_text(json.dumps([1] * sizes["count"]))
+
+
+def row(*, off: int = 0, targets: tuple[Target, ...] = ()) -> Row:
+    factory = "tests.benchmarks.test_side_by_side:add_up"
+    arms = (Arm(OURS, factory, threads=1), Arm("theirs", factory, threads=1, options={"off": off}))
+    sizes, quick = {"count": 50}, {"count": 3}
+    return Row("sums", "adding up", arms, targets, equal, prepared, "sums", sizes, quick, 4, shortest=0.001)
+
+
+def result(ours: list[float], theirs: list[float], again: list[float]) -> dict[str, object]:
+    names = zip((OURS, "theirs", AGAIN), (ours, theirs, again), strict=True)
+    figures = {name: {"seconds": list(found), "processor": list(found)} for name, found in names}
+    machine = {"processor": "a machine"}
+    return {
+        "row": "sums",
+        "quick": False,
+        "sizes": {},
+        "rounds": len(ours),
+        "figures": figures,
+        "environment": machine,
+    }
+
+
+def test_every_arm_runs_in_every_round_and_tells_what_a_unit_took() -> None:
+    found = measure(row(), quick=True)
+    assert found["rounds"] == 3 and found["sizes"] == {"count": 3}
+    assert set(found["figures"]) == {OURS, "theirs", AGAIN}
+    for figures in found["figures"].values():
+        assert all(len(values) == 3 for values in figures.values())
+        assert all(value > 0 for value in figures["seconds"]) and figures["numbers"] == [3.0, 3.0, 3.0]
+
+
+def test_nothing_is_timed_where_two_arms_computed_different_things() -> None:
+    with pytest.raises(SystemExit, match="ours and 'theirs' computed different things: sum differs by 1"):
+        measure(row(off=1), quick=True)
+
+
+def test_an_arm_that_dies_ends_the_measurement() -> None:
+    broken = Row("broken", "", (Arm(OURS, "tests.benchmarks.test_side_by_side:no_such_arm"),), (), equal)
+    with pytest.raises(SystemExit, match="arm 'ours' ended with 1"):
+        measure(broken, quick=True)
+
+
+def test_the_interval_of_a_median_lies_within_the_rounds_and_around_it() -> None:
+    values = [1.0, 2.0, 2.1, 2.2, 9.0]
+    found = bootstrap(values)
+    assert found.median == 2.1 and 1.0 <= found.low <= found.median <= found.high <= 9.0
+
+
+def test_an_aim_is_met_by_the_end_of_the_interval_and_not_by_the_median() -> None:
+    measured = result([1.0] * 5, [1.9, 2.1, 2.1, 2.1, 1.9], [1.0] * 5)
+    judged = verdicts(
+        row(targets=(Target(against="theirs", at_least=2.0), Target(against="theirs", at_least=1.9))),
+        measured,
+    )
+    assert judged[0].found.median == 2.1
+    assert [verdict.met for verdict in judged] == [False, True]
+
+
+def test_an_inverse_aim_is_ours_over_theirs() -> None:
+    target = Target(against="theirs", at_most=1.05, inverse=True)
+    (verdict,) = verdicts(row(targets=(target,)), result([1.04] * 3, [1.0] * 3, [1.04] * 3))
+    assert verdict.found.median == pytest.approx(1.04) and verdict.met
+
+
+def test_a_run_is_void_where_ours_differs_from_ours() -> None:
+    quiet, unquiet = result([1.0] * 3, [1.0] * 3, [1.01] * 3), result([1.0] * 3, [1.0] * 3, [1.2] * 3)
+    assert not is_void(quiet) and is_void(unquiet)
+    found = noise(unquiet)
+    assert found is not None and found.median == pytest.approx(1.2)
+
+
+def test_the_table_says_what_is_met_missed_and_void() -> None:
+    target = Target(against="theirs", at_least=2.0)
+    rows = [row(targets=(target,))]
+    met = table(rows, {"sums": result([1.0] * 3, [3.0] * 3, [1.0] * 3)})
+    assert "| adding up | 1 sums/s | theirs | 0.333 sums/s | 3 (3 to 3) | 3 | >= 2x | met |" in met
+    missed = table(rows, {"sums": result([1.0] * 3, [1.5] * 3, [1.0] * 3)})
+    assert "| **missed** |" in missed and "**adding up** misses >= 2x against theirs with 1.5." in missed
+    assert "| void |" in table(rows, {"sums": result([1.0] * 3, [3.0] * 3, [2.0] * 3)})
+
+
+def test_answers_differ_by_shape_by_name_and_by_value() -> None:
+    assert close_together(1e-3)({"a": np.ones(2)}, {"a": np.ones(2) + 1e-4}) is None
+    assert "shapes" in str(equal({"a": np.ones(2)}, {"a": np.ones(3)}))
+    assert "computed" in str(equal({"a": np.ones(2)}, {"b": np.ones(2)}))
+    assert "differs by nan" in str(equal({"a": np.ones(2)}, {"a": np.array([1.0, np.nan])}))
+
+
+def test_lists_of_neighbours_agree_whatever_the_order_of_equal_ones() -> None:
+    first, second = {"found": np.array([[1, 2], [3, 4]])}, {"found": np.array([[2, 1], [3, 9]])}
+    assert same_lists(0.75)(first, second) is None
+    assert same_lists(0.8)(first, second) == "only 0.7500 of what was found agrees"
