@@ -47,9 +47,9 @@ faults: $(STAMP)
 	CDML_TEST_EXAMPLES=200 $(BIN)/python -m pytest tests/faults/test_state_machine.py
 
 # What users would otherwise take, in an environment of its own.
-$(PEERS_STAMP): benchmarks/peers.txt
+$(PEERS_STAMP): benchmarks/peers/requirements.txt
 	$(PYTHON) -m venv $(PEERS)
-	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/peers.txt
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/peers/requirements.txt
 	touch $(PEERS_STAMP)
 
 # Everything side by side with its peers, on an otherwise idle machine: hours. Results go into docs/benchmarks.md.
