@@ -17,6 +17,12 @@ MEMBERS_DEFINITION = (
     "other figures are those of the ensemble."
 )
 
+PRECISION_DEFINITION = (
+    "Half precision: where features are computed in bf16, up to 500 queries of the task are embedded in single "
+    "precision as well, and both are searched in the same gallery: Recall@1, merged gallery, by each; how many "
+    "queries only single precision finds (lost) and only half precision finds (won); cosine between both "
+    "vectors of a query."
+)
 ADDED_DEFINITION = (
     "Added: images in the gallery that were added without learning; they belong to no task and are searched "
     "with those of all tasks."
@@ -70,11 +76,13 @@ def build_report(
         "loss_terms": dict(loss_terms),
         **({} if members is None else {"members": [dict(member) for member in members]}),
         **({} if measured.no_match is None else {"no_match": dict(measured.no_match)}),
+        **({} if measured.precision is None else {"precision": dict(measured.precision)}),
         "definitions": {
             **DEFINITIONS,
             **COMPATIBILITY_DEFINITIONS,
             **NO_MATCH_DEFINITIONS,
             **({} if members is None else {"members": MEMBERS_DEFINITION}),
+            **({} if measured.precision is None else {"precision": PRECISION_DEFINITION}),
             **({"added_images": ADDED_DEFINITION} if added > 0 else {}),
         },
     }
@@ -89,7 +97,8 @@ class Measured:
     ``compatibility`` and ``error_scale``: what the refresh was worth on the kept images, and how well its
     error was predicted; None where that was not measured. ``no_match``: the threshold below which a query has
     no match, and how it was found; None where there is none to tell of. ``details``: see
-    ``workflows.report_details``; a file of its own.
+    ``workflows.report_details``; a file of its own. ``precision``: what computing in half precision changed;
+    None where nothing was computed so.
     """
 
     measurements: Sequence[Measurement]
@@ -100,6 +109,7 @@ class Measured:
     error_scale: Mapping[str, float | None] | None = None
     no_match: Mapping[str, Any] | None = None
     details: Mapping[str, Any] | None = None
+    precision: Mapping[str, Any] | None = None
 
 
 def describe_task(task: TaskSummary) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from cli.render.matrices import (
     summary_table,
     without_positive,
 )
+from cli.render.precisions import precision_text
 from cli.render.tables import NUMERIC, Table, paragraph
 from cli.render.thresholds import doubtful_categories, threshold_text
 from cli.shell import printable
@@ -52,9 +53,10 @@ def report_text(
     yield from _since(report)
     for table in _tables(report, k):
         yield draw(table)
-    text, missing = threshold_text(report), without_positive(report)
-    if text is not None:
-        yield paragraph(text)
+    missing = without_positive(report)
+    for text in (threshold_text(report), precision_text(report)):
+        if text is not None:
+            yield paragraph(text)
     if missing:
         yield missing
     yield definitions(report, list(report["definitions"]))
@@ -65,11 +67,12 @@ def report_markdown(report: Mapping[str, Any], k: int, *, live: bool) -> str:
     if str(k) not in report["recall_at_k"]:
         raise UnknownChoice("K", str(k), report["recall_at_k"])
     blocks = [f"# Report of generation {report['generation']}{'' if live else ', not live'}"]
-    gate, text, missing = gate_line(report, live=live), threshold_text(report), without_positive(report)
+    gate = gate_line(report, live=live)
+    texts = (threshold_text(report), precision_text(report), without_positive(report))
     blocks += [_plain(gate)] if gate is not None else []
     blocks += map(_plain, _since(report))
     blocks += map(markdown_of, _tables(report, k))
-    blocks += [_plain(one) for one in (text, missing) if one is not None]
+    blocks += [_plain(one) for one in texts if one is not None]
     blocks.append("\n".join(f"- {_plain(one)}" for one in report["definitions"].values()))
     return "\n\n".join(blocks) + "\n"
 

@@ -36,7 +36,10 @@ class Labelled:
 
     def of_task(self, task_id: int) -> Labelled:
         """Return the rows of one task."""
-        rows = self.tasks == task_id
+        return self.at(np.flatnonzero(self.tasks == task_id))
+
+    def at(self, rows: NDArray[np.int64]) -> Labelled:
+        """Return ``rows`` (n,) of them, without their ids."""
         return Labelled(self.vectors[rows], self.categories[rows], self.tasks[rows])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,15 +30,15 @@ from continual_dml.report_pages import ReportPainter
 from continual_dml.reports import Measured, build_report
 from continual_dml.settings import NO_LIMIT, RefreshBudget, Settings
 from continual_dml.strategies.carrying import Carrying
-from continual_dml.strategies.heads import Head
 from continual_dml.strategies.learner import LearnedTask, Learner
 from continual_dml.strategies.state import LearnerState
 from continual_dml.strategies.unknown_tests import UnknownTest
 from continual_dml.workflows.drafting import drafting
 from continual_dml.workflows.fingerprint_files import Fingerprints, write_fingerprints
-from continual_dml.workflows.live_model import LiveModel, require_same_model
+from continual_dml.workflows.live_model import LiveModel, head_of, require_same_model
 from continual_dml.workflows.next_generation import Asked, Moved, NewQueries, NextGeneration, with_new_items
 from continual_dml.workflows.plan_task import TaskPlan
+from continual_dml.workflows.precision_check import seen_in_full
 from continual_dml.workflows.quality_gate import with_gate
 from continual_dml.workflows.refresh_gallery import RefreshTools
 from continual_dml.workflows.report_files import Arriving, Pages, write_report
@@ -121,6 +121,8 @@ class _Ingest:
         tasks = self._tasks()
         with self.watch.stage("evaluate"):
             measured = self._measured(before, model, parts, asked, tasks, unknown)
+        if measured.precision is not None and measured.precision["note"] is not None:
+            self.context.listener.note(measured.precision["note"])
         with self.watch.stage("write"):
             self.next.write(model, parts, asked)
             self._write_fingerprints()
@@ -194,7 +196,7 @@ class _Ingest:
         return LiveModel(
             self.draft.generation_id,
             learned.embedders,
-            _head_of(learned.state, settings),
+            head_of(learned.state, settings),
             learned.state,
             Carrying(learned.state, settings),
             self.compute,
@@ -219,13 +221,16 @@ class _Ingest:
             listener.start("embedding new queries", len(rows))
             pixels = SelectedRows(self.plan.task.pixels, rows)
             features = side_by_side(extract_each(learned.embedders, pixels, self.compute, listener))
-        return NewQueries(
+        new = NewQueries(
             self.draft.task_id,
             self.query_ids,
             features,
             np.array([self.category_ids[record.category] for record in records], dtype=np.int64),
             [record.content_hash for record in records],
         )
+        with self.watch.stage("check precision"):
+            in_full = seen_in_full(learned.embedders, pixels, new.order, self.compute, listener)
+        return replace(new, in_full=in_full)
 
     def _measured(
         self,
@@ -293,8 +298,3 @@ class _Ingest:
             NewItem(int(i), self.category_ids[r.category], r.role, r.content_hash, r.path)
             for i, r in zip(ids, self.plan.records(rows), strict=True)
         ]
-
-
-def _head_of(state: LearnerState, settings: Settings) -> Head:
-    training, model = settings.training, settings.model
-    return state.live_head(statistics_head=training.uses_statistics_head, square_root=model.takes_square_root)

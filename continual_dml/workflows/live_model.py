@@ -62,10 +62,16 @@ def unmoved_model(
     compute = choose_compute(training.device, training.precision)
     state = stored_state(parent, model.cohort)
     embedders = restore_members(model, [member.weights for member in state.members])
-    head = state.live_head(statistics_head=training.uses_statistics_head, square_root=model.takes_square_root)
+    head = head_of(state, settings)
     on_device = [embedder.to(compute.device).eval() for embedder in embedders]
     carrying = Carrying(state, settings)
     return LiveModel(generation, on_device, head, state, carrying, compute, moved=False, shards=shards)
+
+
+def head_of(state: LearnerState, settings: Settings) -> Head:
+    """Return the head that makes vectors of what the networks of ``state`` see."""
+    training, model = settings.training, settings.model
+    return state.live_head(statistics_head=training.uses_statistics_head, square_root=model.takes_square_root)
 
 
 def settings_of(parent: Artefacts, current: Settings) -> Settings:

@@ -37,6 +37,7 @@ from continual_dml.workflows.kept_queries import (
 )
 from continual_dml.workflows.live_model import LiveModel
 from continual_dml.workflows.members_alone import members_alone
+from continual_dml.workflows.precision_check import InFull, precision_document
 from continual_dml.workflows.refresh_gallery import Reembedded, RefreshTools, nothing_renewed, refresh_gallery
 from continual_dml.workflows.report_details import report_details
 from continual_dml.workflows.state_files import write_state
@@ -46,7 +47,8 @@ from continual_dml.workflows.state_files import write_state
 class Asked:
     """All queries that are measured: ids (Q,), stored features (Q, F), and vectors with their labels.
 
-    ``hashes`` (Q,): of their content; ``kept_rows`` (n,): those that may be asked again after later tasks.
+    ``hashes`` (Q,): of their content; ``kept_rows`` (n,): those that may be asked again after later tasks;
+    ``in_full``: some of them in single precision, None where all are.
     """
 
     ids: NDArray[np.int64]
@@ -54,13 +56,15 @@ class Asked:
     labelled: Labelled
     hashes: Sequence[str]
     kept_rows: NDArray[np.int64]
+    in_full: InFull | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NewQueries:
     """Queries of the task that is being learned.
 
-    ``ids`` (n,), ``features`` (n, F), ``categories`` (n,), ``hashes`` (n,) of their content.
+    ``ids`` (n,), ``features`` (n, F), ``categories`` (n,), ``hashes`` (n,) of their content; ``in_full``:
+    some of them in single precision, None where all are.
     """
 
     task_id: int
@@ -68,6 +72,7 @@ class NewQueries:
     features: NDArray[np.float32]
     categories: NDArray[np.int64]
     hashes: Sequence[str]
+    in_full: InFull | None = None
 
     @property
     def order(self) -> NDArray[np.int64]:
@@ -143,7 +148,10 @@ class NextGeneration:
         tasks = np.array([item.task_id for item in again.items], dtype=np.int64)
         features, kept_rows = again.features, np.arange(len(ids))
         hashes = [item.content_hash for item in again.items]
+        in_full = None
         if new is not None:
+            if new.in_full is not None:
+                in_full = InFull(len(ids) + new.in_full.rows, new.in_full.features)
             kept_rows = np.concatenate([kept_rows, len(ids) + new.order[:most]])
             ids = np.concatenate([ids, new.ids])
             features = np.concatenate([features, new.features])
@@ -151,7 +159,7 @@ class NextGeneration:
             tasks = np.concatenate([tasks, np.full(len(new.ids), new.task_id, dtype=np.int64)])
             hashes += new.hashes
         labelled = Labelled(model.head(features), categories, tasks, ids)
-        return Asked(ids, features, labelled, hashes, kept_rows)
+        return Asked(ids, features, labelled, hashes, kept_rows, in_full)
 
     def measured(
         self,
@@ -183,6 +191,10 @@ class NextGeneration:
         if moved is not None:
             kept = kept_images(asked.labelled, asked.ids, self._born, model, moved.before, moved.new_task)
         scale = None if kept is None else error_scale(kept)
+        precision = None
+        if asked.in_full is not None:
+            some, vectors = asked.labelled.at(asked.in_full.rows), model.head(asked.in_full.features)
+            precision = precision_document(some, vectors, gallery)
         return Measured(
             measurements=evaluation.measurements,
             parts=[PartCount(part.birth_generation, part.state, len(part.ids)) for part in parts],
@@ -193,6 +205,7 @@ class NextGeneration:
             no_match=no_match_document(
                 asked.labelled, evaluation.nearest, gallery, settings, self.parent_report, unknown
             ),
+            precision=precision,
             details=report_details(
                 self.draft.generation_id, asked.labelled, asked.hashes, evaluation.closest, gallery
             ),
