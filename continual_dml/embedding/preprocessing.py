@@ -58,7 +58,10 @@ def training_views(
 
 def normalised(view: torch.Tensor, device: torch.device) -> torch.Tensor:
     """Return uint8 (B, S, S, 3) as float32 (B, 3, S, S) with ImageNet's mean and spread, channels last."""
-    scale = torch.tensor(IMAGENET_STD, device=device) * 255.0
-    shift = torch.tensor(IMAGENET_MEAN, device=device) * 255.0
-    images = (view.to(device, non_blocking=True).float() - shift) / scale
+    # A row of pixels at a time: three numbers at a time, or a fresh tensor for each step, take thrice as long.
+    width = view.shape[2]
+    scale = (torch.tensor(IMAGENET_STD, device=device) * 255.0).repeat(width)
+    shift = (torch.tensor(IMAGENET_MEAN, device=device) * 255.0).repeat(width)
+    images = view.to(device, torch.float32, non_blocking=True, copy=True)
+    images.flatten(2).sub_(shift).div_(scale)
     return images.permute(0, 3, 1, 2)  # a channels-last tensor without copying
