@@ -40,12 +40,12 @@ def training_views(
     count, stored = pixels.shape[0], pixels.shape[1]
     windows: NDArray[np.float64] = np.asarray(random.uniform(smallest_crop * side, side, size=count))
     corners = random.random((count, 2)) * (stored - windows)[:, None]
+    mirrored = random.random(count) < 0.5 if flip else np.zeros(count, dtype=np.bool_)
     if smallest_crop == 1.0:
-        corners = corners.round()  # whole pixels need no interpolation
-    mirrored = np.where(random.random(count) < 0.5, -1.0, 1.0) if flip else np.ones(count)
+        return normalised(_cut_out(pixels.to(device, non_blocking=True), corners, mirrored, side), device)
     centres = (corners + windows[:, None] / 2) / stored * 2 - 1
     window_of = np.zeros((count, 2, 3))
-    window_of[:, 0, 0] = mirrored * windows / stored
+    window_of[:, 0, 0] = np.where(mirrored, -1.0, 1.0) * windows / stored
     window_of[:, 1, 1] = windows / stored
     window_of[:, :, 2] = centres
     grid = functional.affine_grid(
@@ -54,6 +54,27 @@ def training_views(
     squares = normalised(pixels, device)
     views = functional.grid_sample(squares, grid, padding_mode="border", align_corners=False)
     return views.contiguous(memory_format=torch.channels_last)
+
+
+def _cut_out(
+    pixels: torch.Tensor, corners: NDArray[np.float64], mirrored: NDArray[np.bool_], side: int
+) -> torch.Tensor:
+    """Return a window (side, side, 3) of each square; whole pixels need no interpolation, and no floats.
+
+    Args:
+        pixels: (B, S, S, 3) uint8.
+        corners: (B, 2) of the windows, column and row, to be rounded.
+        mirrored: (B,) whether a window is.
+        side: of the windows.
+    """
+    views = torch.empty((len(pixels), side, side, 3), dtype=torch.uint8, device=pixels.device)
+    places = corners.round().astype(np.int64).tolist()
+    for view, square, (left, top), is_mirrored in zip(
+        views, pixels, places, mirrored.tolist(), strict=True
+    ):
+        window = square[top : top + side, left : left + side]
+        view.copy_(window.flip(1) if is_mirrored else window)
+    return views
 
 
 def normalised(view: torch.Tensor, device: torch.device) -> torch.Tensor:
