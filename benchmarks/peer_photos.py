@@ -36,53 +36,70 @@ class PhotoFiles:
 
 def usual_transform(stored: int, side: int) -> Callable[[Any], Any]:
     """Return what tutorials write: resize the shorter side, cut the middle out, to a tensor, normalise."""
-    from continual_dml.embedding.torchvision_guard import import_torchvision
-
-    import_torchvision()
-    from torchvision import transforms
-
-    return transforms.Compose(
-        [
-            transforms.Resize(stored),
-            transforms.CenterCrop(side),
-            transforms.ToTensor(),
-            transforms.Normalize(MEAN, STD),
-        ]
-    )
+    transforms = _torchvision().transforms
+    steps = [transforms.Resize(stored), transforms.CenterCrop(side)]
+    return _usual(steps)
 
 
 def best_transform(stored: int, side: int) -> Callable[[Any], Any]:
     """Return the same as "Performance considerations" of torchvision's transforms advise: v2, uint8 tensors."""
+    v2 = _torchvision().transforms.v2
+    return _best([v2.Resize(stored, antialias=True), v2.CenterCrop(side)])
+
+
+def usual_training_transform(stored: int, side: int) -> Callable[[Any], Any]:
+    """Return what tutorials write for training: a window somewhere in the photo, half of them mirrored."""
+    transforms = _torchvision().transforms
+    steps = [transforms.Resize(stored), transforms.RandomCrop(side), transforms.RandomHorizontalFlip()]
+    return _usual(steps)
+
+
+def best_training_transform(stored: int, side: int) -> Callable[[Any], Any]:
+    """Return the same as "Performance considerations" advise."""
+    v2 = _torchvision().transforms.v2
+    return _best([v2.Resize(stored, antialias=True), v2.RandomCrop(side), v2.RandomHorizontalFlip()])
+
+
+def _usual(steps: Sequence[Callable[[Any], Any]]) -> Callable[[Any], Any]:
+    transforms = _torchvision().transforms
+    composed: Callable[[Any], Any] = transforms.Compose(
+        [*steps, transforms.ToTensor(), transforms.Normalize(MEAN, STD)]
+    )
+    return composed
+
+
+def _best(steps: Sequence[Callable[[Any], Any]]) -> Callable[[Any], Any]:
+    import torch
+
+    v2 = _torchvision().transforms.v2
+    last = [v2.ToDtype(torch.float32, scale=True), v2.Normalize(MEAN, STD)]
+    composed: Callable[[Any], Any] = v2.Compose([v2.PILToTensor(), *steps, *last])
+    return composed
+
+
+def _torchvision() -> Any:  # noqa: ANN401
     from continual_dml.embedding.torchvision_guard import import_torchvision
 
-    import_torchvision()
-    import torch
-    from torchvision.transforms import v2
+    torchvision = import_torchvision()
+    import torchvision.transforms.v2
 
-    return v2.Compose(
-        [
-            v2.PILToTensor(),
-            v2.Resize(stored, antialias=True),
-            v2.CenterCrop(side),
-            v2.ToDtype(torch.float32, scale=True),
-            v2.Normalize(MEAN, STD),
-        ]
-    )
+    return torchvision
 
 
 TRANSFORMS = {"usual": usual_transform, "best": best_transform}
 
 
-def loader(photos: PhotoFiles, *, best: bool, epochs_follow: bool = False) -> Any:  # noqa: ANN401
-    """Return a DataLoader with two workers; ``best`` fetches further ahead and keeps workers for epochs."""
+def loader(photos: PhotoFiles, *, best: bool, shuffle: bool = False, keep_workers: bool = False) -> Any:  # noqa: ANN401
+    """Return a DataLoader with two workers; ``best`` fetches further ahead and may keep workers for epochs."""
     from torch.utils.data import DataLoader
 
     if not best:
-        return DataLoader(photos, batch_size=BATCH, num_workers=WORKERS)  # type: ignore[arg-type]
+        return DataLoader(photos, batch_size=BATCH, shuffle=shuffle, num_workers=WORKERS)  # type: ignore[arg-type]
     return DataLoader(
         photos,  # type: ignore[arg-type]
         batch_size=BATCH,
+        shuffle=shuffle,
         num_workers=WORKERS,
         prefetch_factor=4,
-        persistent_workers=epochs_follow,
+        persistent_workers=keep_workers,
     )

@@ -36,6 +36,7 @@ def ours(folder: Path, sizes: Sizes) -> Work:
     import numpy as np
     import torch
 
+    from continual_dml.embedding.freed_memory import freed_memory_kept
     from continual_dml.embedding.preprocessing import centre_crop, normalised
     from continual_dml.settings import StreamSettings
     from streams.image_reader import ReadImage, read_many
@@ -54,7 +55,11 @@ def ours(folder: Path, sizes: Sizes) -> Work:
                 pixels[row] = image.pixels
             yield normalised(centre_crop(pixels[:count], side), torch.device("cpu"))
 
-    return Work(lambda: looked_at(batches()), amount=len(paths))
+    def run() -> dict[str, torch.Tensor]:
+        with freed_memory_kept():
+            return looked_at(batches())
+
+    return Work(run, amount=len(paths))
 
 
 def peer(folder: Path, sizes: Sizes) -> Work:
