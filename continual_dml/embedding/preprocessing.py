@@ -83,6 +83,13 @@ def normalised(view: torch.Tensor, device: torch.device) -> torch.Tensor:
     width = view.shape[2]
     scale = (torch.tensor(IMAGENET_STD, device=device) * 255.0).repeat(width)
     shift = (torch.tensor(IMAGENET_MEAN, device=device) * 255.0).repeat(width)
-    images = view.to(device, torch.float32, non_blocking=True, copy=True)
+    images = _room(tuple(view.shape), device).copy_(view, non_blocking=True)
     images.flatten(2).sub_(shift).div_(scale)
     return images.permute(0, 3, 1, 2)  # a channels-last tensor without copying
+
+
+def _room(shape: tuple[int, ...], device: torch.device) -> torch.Tensor:
+    """Return a tensor with no particular content; numpy asks for large pages, which are there far sooner."""
+    if device.type == "cpu":
+        return torch.from_numpy(np.empty(shape, dtype=np.float32))
+    return torch.empty(shape, device=device)
