@@ -76,3 +76,24 @@ def mean_apart(tolerance: float) -> Callable[[Answers, Answers], str | None]:
         return None
 
     return compare
+
+
+def close_directions(tolerance: float) -> Callable[[Answers, Answers], str | None]:
+    """Return what accepts ``features`` (n, F) whose rows lie within ``1 - tolerance`` of theirs in cosine.
+
+    >>> close_directions(0.1)({"features": np.eye(2)}, {"features": np.eye(2)[::-1]})
+    'features lie 1 apart in cosine'
+    """
+
+    def compare(ours: Answers, theirs: Answers) -> str | None:
+        first = np.asarray(ours["features"], dtype=np.float64)
+        second = np.asarray(theirs["features"], dtype=np.float64)
+        if first.shape != second.shape:
+            return f"features has shapes {first.shape} and {second.shape}"
+        lengths = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
+        apart = float((1 - (first * second).sum(axis=1) / lengths).max())
+        if not apart <= tolerance:  # also where it is not a number
+            return f"features lie {apart:g} apart in cosine"
+        return None
+
+    return compare
