@@ -1,4 +1,4 @@
-"""Weights of the networks that rows about forward passes give to every arm, as arrays by torchvision's names."""
+"""Weights of the networks that rows give to every arm, as arrays by torchvision's names."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -42,7 +43,7 @@ def usual_transform(stored: int, side: int) -> Callable[[Any], Any]:
 
 
 def best_transform(stored: int, side: int) -> Callable[[Any], Any]:
-    """Return the same as "Performance considerations" of torchvision's transforms advise: v2, uint8 tensors."""
+    """Return the same as torchvision's "Performance considerations" advise: v2 on uint8 tensors."""
     v2 = _torchvision().transforms.v2
     return _best([v2.Resize(stored, antialias=True), v2.CenterCrop(side)])
 
@@ -81,8 +82,7 @@ def _torchvision() -> Any:  # noqa: ANN401
     from continual_dml.embedding.torchvision_guard import import_torchvision
 
     torchvision = import_torchvision()
-    import torchvision.transforms.v2
-
+    importlib.import_module("torchvision.transforms.v2")
     return torchvision
 
 
@@ -90,7 +90,7 @@ TRANSFORMS = {"usual": usual_transform, "best": best_transform}
 
 
 def loader(photos: PhotoFiles, *, best: bool, shuffle: bool = False, keep_workers: bool = False) -> Any:  # noqa: ANN401
-    """Return a DataLoader with two workers; ``best`` fetches further ahead and may keep workers for epochs."""
+    """Return a DataLoader with two workers; ``best`` fetches further ahead and may keep its workers."""
     from torch.utils.data import DataLoader
 
     if not best:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from PIL import Image
+    from PIL.JpegImagePlugin import JpegImageFile
 
 ASPECT = 4 / 3
 _TILE = 132  # at most: what remains of a photo without the edges that most of them share
@@ -52,14 +52,14 @@ def make_photos(folder: Path, count: int, megapixels: float) -> None:
             mosaic.save(folder / f"{number:05}.jpg", qtables=photo.quantization, subsampling=2)
 
 
-def _endless(archive: zipfile.ZipFile) -> Iterator[Image.Image]:
+def _endless(archive: zipfile.ZipFile) -> Iterator[JpegImageFile]:
     """Yield the photos of ``archive``, a stride apart so that neighbours differ, again and again."""
-    from PIL import Image
+    from PIL.JpegImagePlugin import JpegImageFile
 
     names = sorted(name for name in archive.namelist() if name.endswith(".jpg"))
     stride, place = 137, 0  # 137 is a prime, so that every photo comes before any comes again
     while True:
-        yield Image.open(io.BytesIO(archive.read(names[place % len(names)])))
+        yield JpegImageFile(io.BytesIO(archive.read(names[place % len(names)])))
         place += stride
 
 

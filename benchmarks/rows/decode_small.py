@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     import torch
 
+    from continual_dml.errors import UnreadableImage
+    from streams.image_reader import ReadImage
+
 COMPARED = 16
 """Photos whose tensors are compared."""
 APART = 0.1
@@ -39,7 +42,7 @@ def ours(folder: Path, sizes: Sizes) -> Work:
     from continual_dml.embedding.freed_memory import freed_memory_kept
     from continual_dml.embedding.preprocessing import centre_crop, normalised
     from continual_dml.settings import StreamSettings
-    from streams.image_reader import ReadImage, read_many
+    from streams.image_reader import read_many
 
     paths = photo_paths(folder)
     stored, side = sizes["stored"], sizes["side"]
@@ -50,9 +53,7 @@ def ours(folder: Path, sizes: Sizes) -> Work:
         for start in range(0, len(paths), BATCH):
             count = min(BATCH, len(paths) - start)
             for row in range(count):
-                image = next(images)
-                assert isinstance(image, ReadImage)
-                pixels[row] = image.pixels
+                pixels[row] = readable(next(images)).pixels
             yield normalised(centre_crop(pixels[:count], side), torch.device("cpu"))
 
     def run() -> dict[str, torch.Tensor]:
@@ -71,13 +72,19 @@ def peer(folder: Path, sizes: Sizes) -> Work:
 
 
 def looked_at(batches: Iterator[torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Take all batches; return the first photos and the mean of all."""
-    first, total = None, 0.0
+    """Take all batches; return the first photos."""
+    first: list[torch.Tensor] = []
     for batch in batches:
-        first = batch[:COMPARED].clone() if first is None else first
-        total += float(batch[:, :, ::32, ::32].mean())
-    assert first is not None
-    return {"images": first}
+        if not first:
+            first.append(batch[:COMPARED].clone())
+    return {"images": first[0]}
+
+
+def readable(image: ReadImage | UnreadableImage) -> ReadImage:
+    """Return an image that must be one."""
+    if isinstance(image, Exception):
+        raise image
+    return image
 
 
 def photo_paths(folder: Path) -> list[str]:

@@ -46,8 +46,6 @@ def prepare(folder: Path, sizes: Sizes) -> None:
 
 def ours(folder: Path, sizes: Sizes) -> Work:
     """Feature extraction as every command does it."""
-    import numpy as np
-
     from continual_dml.embedding.extract import extract
     from continual_dml.embedding.freed_memory import freed_memory_kept
     from continual_dml.embedding.precision import choose_compute
@@ -83,7 +81,7 @@ def peer(folder: Path, sizes: Sizes) -> Work:
             :, None, None
         ]
         layout = torch.channels_last if best else torch.contiguous_format
-        return list(images.contiguous(memory_format=layout).split(BATCH))
+        return list(torch.split(images.contiguous(memory_format=layout), BATCH))
 
     def features(batches: list[torch.Tensor]) -> NDArray[np.float32]:
         without = torch.inference_mode() if best else torch.no_grad()

@@ -9,8 +9,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.peer_photos import BATCH, PhotoFiles, best_training_transform, loader, usual_training_transform
-from benchmarks.rows.decode_small import photo_paths, prepare
+from benchmarks.peer_photos import (
+    BATCH,
+    PhotoFiles,
+    best_training_transform,
+    loader,
+    usual_training_transform,
+)
+from benchmarks.rows.decode_small import photo_paths, prepare, readable
 from benchmarks.side_by_side.answers import mean_apart
 from benchmarks.side_by_side.rows import Arm, Row, Sizes, Target, Work
 
@@ -29,14 +35,13 @@ def ours(folder: Path, sizes: Sizes) -> Work:
     from continual_dml.embedding.preprocessing import training_views
     from continual_dml.settings import StreamSettings
     from continual_dml.strategies.prefetch import prefetched
-    from streams.image_reader import ReadImage, read_many
+    from streams.image_reader import read_many
     from streams.pixel_rows import allocate_pixels
 
     paths = photo_paths(folder)
     pixels = allocate_pixels(len(paths), sizes["stored"], folder)
     for row, image in enumerate(read_many(paths, sizes["stored"], StreamSettings())):
-        assert isinstance(image, ReadImage)
-        pixels[row] = image.pixels
+        pixels[row] = readable(image).pixels
     random = np.random.default_rng(0)
 
     def run() -> dict[str, torch.Tensor]:

@@ -69,9 +69,7 @@ def _cut_out(
     """
     views = torch.empty((len(pixels), side, side, 3), dtype=torch.uint8, device=pixels.device)
     places = corners.round().astype(np.int64).tolist()
-    for view, square, (left, top), is_mirrored in zip(
-        views, pixels, places, mirrored.tolist(), strict=True
-    ):
+    for view, square, (left, top), is_mirrored in zip(views, pixels, places, mirrored.tolist(), strict=True):
         window = square[top : top + side, left : left + side]
         view.copy_(window.flip(1) if is_mirrored else window)
     return views
@@ -79,7 +77,7 @@ def _cut_out(
 
 def normalised(view: torch.Tensor, device: torch.device) -> torch.Tensor:
     """Return uint8 (B, S, S, 3) as float32 (B, 3, S, S) with ImageNet's mean and spread, channels last."""
-    # A row of pixels at a time: three numbers at a time, or a fresh tensor for each step, take thrice as long.
+    # A row of pixels at a time: three numbers at a time, or a new tensor for each step, take thrice as long.
     width = view.shape[2]
     scale = (torch.tensor(IMAGENET_STD, device=device) * 255.0).repeat(width)
     shift = (torch.tensor(IMAGENET_MEAN, device=device) * 255.0).repeat(width)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import resource
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,8 +29,7 @@ def test_an_array_that_is_made_again_needs_no_new_pages_within_the_block() -> No
 
 
 def resident_mb() -> float:
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * resource.getpagesize() / 2**20
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
 
 
 def test_what_was_kept_is_given_back_after_the_block() -> None:
