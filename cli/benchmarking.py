@@ -99,6 +99,7 @@ def _run(
     first_tasks: FirstTasks,
     listener: ProgressListener,
 ) -> dict[str, Any]:
+    from continual_dml.embedding.freed_memory import freed_memory_kept
     from continual_dml.embedding.precision import choose_compute
     from continual_dml.workflows.learn_stream import learn_stream
 
@@ -108,7 +109,8 @@ def _run(
     begin = time.perf_counter()
     best_epoch = _best_epoch(request, stream, compute)
     learner = _learner(request, variant, stream, pretrained, first_tasks, compute, listener, best_epoch)
-    result = learn_stream(stream, learner, variant.settings, compute, listener)
+    with freed_memory_kept():
+        result = learn_stream(stream, learner, variant.settings, compute, listener)
     return {
         "schema_version": 1,
         "kind": "benchmark-run",

@@ -135,9 +135,10 @@ def reading(workspace: Workspace) -> Iterator[WorkspaceReader]:
 @contextmanager
 def writing(workspace: Workspace, listener: ProgressListener) -> Iterator[Store]:
     """Be the workspace's one writer; what could not be tidied up is told, not raised."""
+    from continual_dml.embedding.freed_memory import freed_memory_kept
     from storage.store import WorkspaceStore
 
-    with WorkspaceStore(workspace) as store:
+    with freed_memory_kept(), WorkspaceStore(workspace) as store:
         tell_warnings(store, listener)
         yield store
 

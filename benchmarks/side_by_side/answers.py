@@ -52,3 +52,48 @@ def same_lists(share: float) -> Callable[[Answers, Answers], str | None]:
         return None if agreed >= share else f"only {agreed:.4f} of what was found agrees"
 
     return compare
+
+
+def mean_apart(tolerance: float) -> Callable[[Answers, Answers], str | None]:
+    """Return what tells which arrays differ by more than ``tolerance`` on average.
+
+    For pictures that were resized in two ways, which differ most at few edges.
+
+    >>> mean_apart(0.5)({"a": np.array([0.0, 1.0])}, {"a": np.array([0.0, 3.0])})
+    'a differs by 1 on average'
+    """
+
+    def compare(ours: Answers, theirs: Answers) -> str | None:
+        if set(ours) != set(theirs):
+            return f"{sorted(ours)} and {sorted(theirs)} were computed"
+        for name, value in ours.items():
+            first, second = np.asarray(value, dtype=np.float64), np.asarray(theirs[name], dtype=np.float64)
+            if first.shape != second.shape:
+                return f"{name} has shapes {first.shape} and {second.shape}"
+            apart = float(np.abs(first - second).mean())
+            if not apart <= tolerance:  # also where it is not a number
+                return f"{name} differs by {apart:g} on average"
+        return None
+
+    return compare
+
+
+def close_directions(tolerance: float) -> Callable[[Answers, Answers], str | None]:
+    """Return what accepts ``features`` (n, F) whose rows lie within ``1 - tolerance`` of theirs in cosine.
+
+    >>> close_directions(0.1)({"features": np.eye(2)}, {"features": np.eye(2)[::-1]})
+    'features lie 1 apart in cosine'
+    """
+
+    def compare(ours: Answers, theirs: Answers) -> str | None:
+        first = np.asarray(ours["features"], dtype=np.float64)
+        second = np.asarray(theirs["features"], dtype=np.float64)
+        if first.shape != second.shape:
+            return f"features has shapes {first.shape} and {second.shape}"
+        lengths = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
+        apart = float((1 - (first * second).sum(axis=1) / lengths).max())
+        if not apart <= tolerance:  # also where it is not a number
+            return f"features lie {apart:g} apart in cosine"
+        return None
+
+    return compare
