@@ -70,7 +70,9 @@ ROWS = (
         arms=(
             Arm("ours", f"{__name__}:ours"),
             Arm(DEFAULT, f"{__name__}:pytorch_metric_learning", peer=True, options={"k": None}),
-            Arm(DEEP_ENOUGH, f"{__name__}:pytorch_metric_learning", peer=True, options={"k": "max_bin_count"}),
+            Arm(
+                DEEP_ENOUGH, f"{__name__}:pytorch_metric_learning", peer=True, options={"k": "max_bin_count"}
+            ),
         ),
         targets=(
             Target(against=DEFAULT, at_least=50),
