@@ -23,7 +23,7 @@ class Ran:
 
 
 def environment_of_commands() -> dict[str, str]:
-    """Return the environment without what is said to benchmarks: cdml refuses variables that it does not know."""
+    """Return the environment without what is said to benchmarks: cdml refuses variables unknown to it."""
     return {name: value for name, value in os.environ.items() if not name.startswith("CDML_BENCH_")}
 
 

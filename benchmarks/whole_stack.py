@@ -1,7 +1,7 @@
-"""A tool for tasks of images as one writes it first: everything that any command needs is imported at its top.
+"""A tool for tasks of images as one writes it first: all that any command needs is imported at its top.
 
-``python -m benchmarks.whole_stack --help``, ``status CATALOG`` and ``tasks CATALOG`` run in the environment of
-the peers, beside the commands of those names (``benchmarks/rows/commands.py``).
+``python -m benchmarks.whole_stack --help``, ``status CATALOG`` and ``tasks CATALOG`` run in the environment
+of the peers, beside the commands of those names (``benchmarks/rows/commands.py``).
 """
 
 from __future__ import annotations

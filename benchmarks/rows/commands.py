@@ -1,4 +1,4 @@
-"""Commands that only look, from start to end of their process, against a tool that imports its whole stack."""
+"""Commands that only look, from start to end of their process, against a tool that imports all at its top."""
 
 from __future__ import annotations
 

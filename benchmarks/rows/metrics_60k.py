@@ -26,7 +26,7 @@ def torch_in_chunks(folder: Path, sizes: Sizes) -> Work:
     places = torch.arange(1, deepest + 1)
     at_once = sizes["at_once"]
 
-    @torch.inference_mode()  # type: ignore[no-untyped-call,untyped-decorator]
+    @torch.inference_mode()
     def run() -> dict[str, Any]:
         sums = torch.zeros(6, dtype=torch.float64)
         for start in range(0, len(vectors), at_once):

@@ -1,4 +1,4 @@
-"""A query with a photo: through a server, and by a cold command, against a script that loads what it needs."""
+"""A query with a photo: through a server, and by a cold command, against a script that loads all it needs."""
 
 from __future__ import annotations
 
