@@ -9,14 +9,16 @@ from __future__ import annotations
 import argparse
 import json
 
-import avalanche
 import faiss
 import sqlalchemy
 import torch
 
 from continual_dml.embedding.torchvision_guard import import_torchvision
 
-LIBRARIES = (avalanche, faiss, sqlalchemy, torch, import_torchvision())
+torchvision = import_torchvision()
+import avalanche  # noqa: E402 - it imports torchvision, which may need the guard
+
+LIBRARIES = (avalanche, faiss, sqlalchemy, torch, torchvision)
 COUNT = (
     "SELECT task.name, count(item.item_id) FROM task JOIN item USING (task_id) "
     "WHERE item.role = 'gallery' GROUP BY task.task_id ORDER BY task.task_id"
