@@ -22,11 +22,16 @@ class Ran:
     peak: float
 
 
+def environment_of_commands() -> dict[str, str]:
+    """Return the environment without what is said to benchmarks: cdml refuses variables unknown to it."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("CDML_BENCH_")}
+
+
 def cdml(*arguments: str, accepted: Sequence[int] = (0,)) -> Ran:
     """Run a command of cdml; the benchmark ends where its exit code is not ``accepted``."""
     command = [sys.executable, "-m", "cli.app", "--json", "-q", *arguments]
     begin = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment_of_commands())
     output = process.stdout.read() if process.stdout else ""
     _, status, used = os.wait4(process.pid, 0)
     clock = time.perf_counter() - begin

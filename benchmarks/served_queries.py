@@ -69,7 +69,8 @@ def server(home: Path) -> Iterator[tuple[str, int]]:
         "-w",
         str(home / "workspace"),
     ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    told = processes.environment_of_commands()
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=told)
     try:
         lines: list[str] = []
         while not lines or lines[-1] != "}\n":
