@@ -11,7 +11,7 @@ from torch import nn
 from continual_dml.embedding.embedder import build_embedder
 from continual_dml.embedding.precision import Compute
 from continual_dml.ports import SilentListener
-from continual_dml.settings import METHODS, CohortSettings, SelfDistillationSettings
+from continual_dml.settings import CohortSettings, SelfDistillationSettings
 from continual_dml.strategies.chunks import embedded
 from continual_dml.strategies.learner import Learner
 from tests.continual_dml.test_learner import CPU, SETTINGS, images
@@ -92,22 +92,29 @@ def test_no_more_images_than_a_chunk_go_through_the_network_at_once():
 @pytest.mark.parametrize(
     ("case", "changes"),
     [
-        *((method, {"method": method}) for method in METHODS if method != "frozen"),
-        ("peers", {"cohort": CohortSettings()}),
-        ("slow peers", {"cohort": CohortSettings(peer_decay=0.9)}),
-        ("snapshot", {"self_distillation": SelfDistillationSettings(kind="psd", renew_steps=1)}),
+        ("specialist and old model", {}),
+        ("discrepancy and soft labels", {"method": "mmd"}),
+        ("peers and virtual features", {"method": "online-mutual-distillation"}),
+        (
+            "slow peers and a snapshot",
+            {
+                "cohort": CohortSettings(peer_decay=0.9),
+                "self_distillation": SelfDistillationSettings(kind="psd", renew_steps=1),
+            },
+        ),
     ],
 )
 def test_a_task_learned_in_chunks_is_the_task_learned_whole(case, changes):
     settings = replace(
         SETTINGS,
         model=replace(MODEL, cohort=2 if "peers" in case else 1),
-        training=replace(SETTINGS.training, steps=3, **changes),
+        training=replace(SETTINGS.training, steps=2, drift_strength=1.0, drift_views=0, **changes),
     )
     chunked = replace(settings, training=replace(settings.training, chunk_images=5))
     first = Learner(settings, None, CPU, SilentListener()).learn("first", images(0), None, 0).state
+    new = images(4, classes=3, per_class=4)
     whole, parts = (
-        Learner(each, None, CPU, SilentListener()).learn("second", images(4), first, 1)
+        Learner(each, None, CPU, SilentListener()).learn("second", new, first, 1)
         for each in (settings, chunked)
     )
     for name, value in whole.loss_terms.items():

@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from continual_dml.embedding.embedder import build_embedder
+from continual_dml.embedding.extract import extract
+from continual_dml.embedding.preprocessing import normalised
 from continual_dml.errors import TrainingError
 from continual_dml.ports import SilentListener
 from continual_dml.settings import CohortSettings, SelfDistillationSettings
@@ -28,15 +30,17 @@ PRETRAINED = {
 }
 CASES = {
     "specialist and old model": {},
-    "earlier self": {"self_distillation": SelfDistillationSettings(kind="psd", renew_steps=2)},
-    "cohort with slow peers": {"cohort": CohortSettings(peer_decay=0.9)},
-    "cohort with one view": {"cohort": CohortSettings(own_views=False)},
-    "chunks": {"chunk_images": 5},
+    "cohort with slow peers, earlier selves and chunks": {
+        "cohort": CohortSettings(peer_decay=0.9),
+        "self_distillation": SelfDistillationSettings(kind="psd", renew_steps=1),
+        "chunk_images": 5,
+    },
 }
+SPEEDY = {"steps": 3, "drift_strength": 1.0, "drift_views": 1, "train_stages": 1}
 
 
 def settings_of(case, **training):
-    chosen = replace(SETTINGS.training, flip=True, **{"train_stages": 1, **CASES[case], **training})
+    chosen = replace(SETTINGS.training, flip=True, **{**SPEEDY, **CASES[case], **training})
     return replace(SETTINGS, model=replace(MODEL, cohort=2 if "cohort" in case else 1), training=chosen)
 
 
@@ -56,7 +60,7 @@ def test_an_interrupted_training_ends_with_the_same_bits_and_leaves_the_trunk_al
     whole = learner(settings).learn("second", images(4), first, 1)
 
     checkpoints = InMemory()
-    checkpoints.ends_after = 3
+    checkpoints.ends_after = 2
     with pytest.raises(Interrupted):
         learner(settings, checkpoints).learn("second", images(4), first, 1)
     checkpoints.ends_after = None
@@ -75,8 +79,6 @@ def test_stored_features_are_what_the_learned_network_says():
     settings = settings_of("specialist and old model")
     learned = learner(settings).learn("first", images(0), None, 0)
     [again] = learner(settings)._restored([learned.state.weights])
-    from continual_dml.embedding.extract import extract
-
     assert np.array_equal(extract(again, images(0).pixels, CPU).features, learned.features)
 
 
@@ -108,8 +110,6 @@ def test_every_kept_view_shows_its_image_shifted_or_mirrored():
 
 
 def _trunk_of(network, window):
-    from continual_dml.embedding.preprocessing import normalised
-
     with torch.no_grad():
         return network.halves.trunk(normalised(window, CPU.device)).permute(0, 2, 3, 1).numpy()
 
@@ -170,4 +170,6 @@ def test_a_disk_without_room_is_said(tmp_path, monkeypatch):
 
     monkeypatch.setattr("os.posix_fallocate", full)
     with pytest.raises(TrainingError, match=r"cannot reserve .* MiB for what the frozen layers say"):
-        learner(settings_of("chunks"), directory=tmp_path).learn("first", images(0), None, 0)
+        learner(settings_of("specialist and old model"), directory=tmp_path).learn(
+            "first", images(0), None, 0
+        )
