@@ -54,6 +54,8 @@ ARMS = {
         ),
         Arm("feature-distillation, trained head", ("--method", "feature-distillation", "--head", "trained")),
         Arm("finetune, statistics head", ("--method", "finetune", "--head", "statistics")),
+        Arm("mutual-distillation, last stage", ("--method", "mutual-distillation", "--train-stages", "1")),
+        Arm("mutual-distillation, last 2 stages", ("--method", "mutual-distillation", "--train-stages", "2")),
     )
 }
 

@@ -63,6 +63,7 @@ OPTIONS: tuple[Option, ...] = (
     *_placed("training", TASK, {"method": str, "head": str, "loss": str, "miner": str}),
     *_placed("training", TASK, {"steps": int, "epochs": float, "learning_rate": float}),
     *_placed("training", TASK, {"batch_categories": int, "images_per_category": int, "averaging": bool}),
+    *_placed("training", TASK, {"chunk_images": int, "train_stages": int}),
     *_placed("training", TASK, {"seed": int, "device": str, "precision": str}),
     Option("self_distillation", str, TASK, f"{_SELF}.kind"),
     Option("self_distillation_weight", float, TASK, f"{_SELF}.weight"),

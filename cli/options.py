@@ -158,6 +158,22 @@ SelfDistillationTeacher = Annotated[
 ]
 BatchCategories = Annotated[_Whole, typer.Option(help="Categories in a batch. Default 15.")]
 ImagesPerCategory = Annotated[_Whole, typer.Option(help="Images of each category in a batch. Default 4.")]
+ChunkImages = Annotated[
+    _Whole,
+    typer.Option(
+        metavar="N",
+        help="Images that go through a network at once, for batches larger than memory (gradient caching): "
+        "same result, a third slower. Default: the whole batch.",
+    ),
+]
+TrainStages = Annotated[
+    _Whole,
+    typer.Option(
+        metavar="N",
+        help="Train only the last N stages of the network, between changes of resolution, and run what is "
+        "below them once: faster. Default: all stages.",
+    ),
+]
 Averaging = Annotated[
     bool | None,
     typer.Option(

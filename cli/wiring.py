@@ -150,9 +150,11 @@ def tell_warnings(store: WorkspaceStore, listener: ProgressListener) -> None:
 
 
 def _plan(request: IngestRequest, workspace: Workspace, store: Store, listener: ProgressListener) -> TaskPlan:
+    from continual_dml.strategies.requirements import require_trainable
     from continual_dml.workflows.plan_task import plan_task
     from streams.task_folder import load_task
 
+    require_trainable(request.settings, first_task=not store.tasks())
     task = load_task(
         request.folder,
         name=request.name,
@@ -185,6 +187,7 @@ def run_ingest(
             request.budget,
             page_painter(request.settings),
             log,
+            workspace.root,
         )
         return IngestOutcome(plan, ingest_task(plan, context), read_seconds)
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from continual_dml.errors import StreamError
+from continual_dml.nameless_files import nameless_array
 
 
 def allocate_pixels(count: int, side: int, directory: Path | None) -> NDArray[np.uint8]:
@@ -19,22 +19,18 @@ def allocate_pixels(count: int, side: int, directory: Path | None) -> NDArray[np
     Args:
         count: number of squares.
         side: in pixels.
-        directory: None for memory, else where a nameless file is made. Nothing has to be removed afterwards:
-            the file has no name, and its space is freed with the array, even after a crash.
+        directory: None for memory, else where a nameless file is made that vanishes with the array.
 
     Raises:
-        StreamError: the directory has no room for all of it. The space is reserved at once, because a full
-            disk under a mapped file would kill the process later.
+        StreamError: the directory has no room for all of it.
     """
     shape = (count, side, side, 3)
-    size = count * side * side * 3
-    if directory is None or size == 0:
+    if directory is None:
         return np.empty(shape, dtype=np.uint8)
     try:
-        with tempfile.TemporaryFile(dir=directory) as file:
-            os.posix_fallocate(file.fileno(), 0, size)
-            return np.memmap(file, dtype=np.uint8, mode="r+", shape=shape)
+        return cast("NDArray[np.uint8]", nameless_array(shape, np.uint8, directory))
     except OSError as error:
+        size = count * side * side * 3
         raise StreamError(
             f"cannot reserve {size / 2**20:,.0f} MiB for pixels in {directory}: {error.strerror or error}; "
             "free some disk space or use a smaller image side"

@@ -6,6 +6,7 @@ is mirrored. What chance gives differs, so means and spreads of all values are c
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,7 @@ def ours(folder: Path, sizes: Sizes) -> Work:
     from continual_dml.embedding.freed_memory import freed_memory_kept
     from continual_dml.embedding.preprocessing import training_views
     from continual_dml.settings import StreamSettings
-    from continual_dml.strategies.prefetch import prefetched
+    from continual_dml.strategies.prefetch import pixel_batch, prefetched
     from streams.image_reader import read_many
     from streams.pixel_rows import allocate_pixels
 
@@ -56,7 +57,7 @@ def ours(folder: Path, sizes: Sizes) -> Work:
                 random=random,
                 device=torch.device("cpu"),
             )
-            for batch in prefetched(batches, pixels, pin=False)
+            for batch in prefetched(batches, partial(pixel_batch, pixels, pin=False))
         )
         with freed_memory_kept():
             return looked_at(views)

@@ -18,8 +18,9 @@ def precision_text(report: Mapping[str, Any]) -> str | None:
     found = report.get("precision")
     if found is None or not found["checked"]:
         return None
+    asked = counted(found["checked"], "query", "queries")
     text = (
-        f"Half precision (bf16), checked with {counted(found['checked'], 'query', 'queries')} of the new task: "
+        f"Half precision (bf16), checked with {asked} of the new task: "
         f"Recall@1 {share(found['recall_at_1'])}, in single precision {share(found['recall_at_1_fp32'])} "
         f"({found['lost']} lost, {found['won']} won); cosine between both at least "
         f"{found['least_cosine']:.4f}."

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from continual_dml.embedding.backbones import build_backbone
 from continual_dml.embedding.batch_norm import fold_batch_norm, freeze_batch_norm
+from continual_dml.embedding.stages import Halves, halves_of
 from continual_dml.embedding.weights import load_backbone_weights
 from continual_dml.errors import GalleryError
 from continual_dml.settings import ModelSettings
@@ -37,7 +38,10 @@ class Embedded(NamedTuple):
 
 
 class Embedder(nn.Module):
-    """Backbone plus linear projection; images (B, 3, S, S) to :class:`Embedded`."""
+    """Backbone plus linear projection; images (B, 3, S, S) to :class:`Embedded`.
+
+    ``halves``: of the backbone where its trunk is frozen, else None; they hold no weights of their own.
+    """
 
     def __init__(self, backbone: nn.Module, feature_dim: int, settings: ModelSettings) -> None:
         super().__init__()
@@ -45,21 +49,52 @@ class Embedder(nn.Module):
         self.projection = nn.Linear(feature_dim, settings.embedding_dim, bias=False)
         self.feature_dim = feature_dim
         self.settings = settings
+        self._halves: tuple[Halves, ...] = ()  # in a tuple, so that no weight has a second name
+
+    @property
+    def halves(self) -> Halves | None:
+        """The backbone's halves where :meth:`freeze_trunk` found any."""
+        return self._halves[0] if self._halves else None
+
+    def freeze_trunk(self, upper_stages: int) -> None:
+        """Train no more than the last ``upper_stages`` stages and the projection from now on.
+
+        From then on :meth:`forward` takes what the trunk makes of images in their place. The network has to
+        be on its device already.
+
+        Raises:
+            SettingsError: the backbone has fewer stages, or none that can be told apart.
+        """
+        settings = self.settings
+        halves = halves_of(self.backbone, settings.backbone, settings.image_side_pixels, upper_stages)
+        if halves is None:
+            return
+        self._halves = (halves,)
+        halves.trunk.requires_grad_(False)
+        self.train(self.training)
 
     def forward(self, images: torch.Tensor) -> Embedded:
-        """Return features, raw outputs and unit embeddings of ``images`` (B, 3, S, S)."""
-        features = self.backbone(images).flatten(1).float()
+        """Return features, raw outputs and unit embeddings of ``images`` (B, 3, S, S).
+
+        Where the trunk is frozen, these may be what it made of them.
+        """
+        halves = self.halves
+        seen = halves is not None and tuple(images.shape[1:]) == halves.shape
+        network = halves.upper if halves is not None and seen else self.backbone
+        features = network(images).flatten(1).float()
         with torch.autocast(features.device.type, enabled=False):
             outputs = self.projection(features)
         return Embedded(features, outputs, functional.normalize(outputs, dim=1))
 
     def train(self, mode: bool = True) -> Embedder:
-        """Switch the training mode; frozen batch norm stays in evaluation mode."""
+        """Switch the training mode; frozen batch norm and a frozen trunk stay in evaluation mode."""
         super().train(mode)
         if self.settings.batch_norm_is_frozen:
             for module in self.backbone.modules():
                 if isinstance(module, nn.BatchNorm2d):
                     module.eval()
+        if self.halves is not None:
+            self.halves.trunk.eval()
         return self
 
 

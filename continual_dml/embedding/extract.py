@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from continual_dml.embedding.embedder import Embedder
 from continual_dml.embedding.precision import Compute
 from continual_dml.embedding.preprocessing import centre_crop, normalised
+from continual_dml.embedding.stages import distinct_trunks
 from continual_dml.pixels import PixelRows
 from continual_dml.ports import ProgressListener
 
@@ -46,17 +47,22 @@ def extract_each(
     compute: Compute,
     listener: ProgressListener | None = None,
 ) -> list[Extracted]:
-    """Return what each embedder makes of the same squares (N, S, S, 3), which are read once."""
+    """Return what each embedder makes of the same squares (N, S, S, 3), which are read once.
+
+    Frozen trunks with the same weights are run once for all embedders that have them.
+    """
     were_training = [embedder.training for embedder in embedders]
     count = len(pixels)
     results = [room_for(embedder.eval(), count) for embedder in embedders]
+    trunks, trunk_of = distinct_trunks([embedder.halves for embedder in embedders])
     with torch.inference_mode(), compute.autocast():
         for start in range(0, count, BATCH_IMAGES):
             rows = slice(start, min(start + BATCH_IMAGES, count))
             view = centre_crop(pixels[rows], embedders[0].settings.image_side_pixels)
             images = normalised(view, compute.device)
-            for embedder, result in zip(embedders, results, strict=True):
-                batch = embedder(images)
+            seen = [trunk.trunk(images) for trunk in trunks]
+            for embedder, result, number in zip(embedders, results, trunk_of, strict=True):
+                batch = embedder(images if number is None else seen[number])
                 result.features[rows] = batch.features.cpu().numpy()
                 result.outputs[rows] = batch.outputs.cpu().numpy()
             if listener is not None:

@@ -58,6 +58,9 @@ class TrainingSettings:
     backbone's; None takes 0.0001 for a pretrained and 0.002 for a random one. ``drift_strength`` and
     ``output_drift_strength`` hold drift maps back towards the identity; None chooses on held-out categories.
     ``drift_views``: so many distorted views of each new image tell how the features of any image move.
+    ``train_stages``: only so many of each network's last stages, between two changes of resolution, are
+    trained, and the projection; None trains all. ``chunk_images``: so many images go through a network at
+    once, where a batch is larger than memory; None takes the whole batch.
     ``class_rank`` is how many directions of a class's own covariance are kept at most; 0 keeps none.
     """
 
@@ -69,6 +72,8 @@ class TrainingSettings:
     epochs: float | None = None
     batch_categories: int = 15
     images_per_category: int = 4
+    chunk_images: int | None = None
+    train_stages: int | None = None
     learning_rate: float | None = None
     head_learning_rate: float = 1e-3
     weight_decay: float = 1e-4
@@ -103,6 +108,10 @@ class TrainingSettings:
             between("epochs", self.epochs, 1e-3, 100_000)
         between("batch-categories", self.batch_categories, 2, 4096)
         between("images-per-category", self.images_per_category, 2, 512)
+        if self.chunk_images is not None:
+            whole("chunk-images", self.chunk_images, 1, 1_000_000)
+        if self.train_stages is not None:
+            whole("train-stages", self.train_stages, 1, 64)
         if self.learning_rate is not None:
             between("learning-rate", self.learning_rate, 0.0, 1e9)
         between("head-learning-rate", self.head_learning_rate, 0.0, 1e9)

@@ -13,6 +13,7 @@ from continual_dml.distillation.self_distillation import psd_target
 from continual_dml.embedding.embedder import Embedder
 from continual_dml.embedding.precision import Compute
 from continual_dml.settings import SelfDistillationSettings
+from continual_dml.strategies.chunks import embedded
 from continual_dml.strategies.named_state import below
 
 FEWEST_PERIODS = 4
@@ -39,6 +40,7 @@ class EarlierSelf:
         pass_steps: steps that make one pass over the images.
         images: N, how many images the task has.
         compute: device and precision.
+        chunk_images: see :func:`embedded`.
     """
 
     def __init__(
@@ -49,8 +51,10 @@ class EarlierSelf:
         pass_steps: int,
         images: int,
         compute: Compute,
+        chunk_images: int | None = None,
     ) -> None:
         self._model = model
+        self._chunk = chunk_images
         self._settings = settings
         self._compute = compute
         self._period = settings.renew_steps or max(1, min(pass_steps, steps // FEWEST_PERIODS))
@@ -72,7 +76,7 @@ class EarlierSelf:
 
         Args:
             step: from 0.
-            view: (B, 3, S, S) what the student sees.
+            view: (B, 3, S, S) what the student sees, or what its frozen trunk made of that.
             rows: (B,) which images of the task these are.
             embeddings: (B, D) what the student says of them.
         """
@@ -84,8 +88,8 @@ class EarlierSelf:
             return None
         knobs = self._settings
         if self._snapshot is not None:
-            with torch.no_grad(), self._compute.autocast():
-                earlier = self._snapshot(view).embeddings
+            with torch.no_grad():
+                earlier = embedded(self._snapshot, view, self._compute, self._chunk)
         if knobs.kind == "psd":
             return psd_target(earlier, knobs.temperature)
         return diffused_target(

@@ -11,9 +11,11 @@ from torch import Tensor, nn
 
 from continual_dml.embedding.precision import Compute
 from continual_dml.embedding.preprocessing import training_views
+from continual_dml.strategies.chunks import embedded
 from continual_dml.strategies.earlier_self import EarlierSelf
 from continual_dml.strategies.hooks import StepHooks
 from continual_dml.strategies.job import TrainingJob
+from continual_dml.strategies.kept_views import KeptBatch
 from continual_dml.strategies.members import Member
 from continual_dml.strategies.named_state import below
 from continual_dml.strategies.objective import Batch, objective
@@ -28,7 +30,7 @@ class ForwardPass:
         job: what is trained on what.
         losses: the metric losses of each member's networks, in the order of ``Member.networks``.
         compute: device and precision.
-        random: where views come from.
+        random: where views come from that are made anew.
         hooks: told of the first member's pass.
     """
 
@@ -46,7 +48,8 @@ class ForwardPass:
         self.random = random
         self._hooks = hooks
         models = [member.model for member in job.members]
-        self.peers = Peers(models, job.settings.cohort)
+        self._chunk = job.settings.chunk_images
+        self.peers = Peers(models, job.settings.cohort, self._chunk)
         self._selves = [self._earlier_self(member) for member in job.members]
         self._class_means = [
             _on_device(member.teachers.class_means, compute.device) for member in job.members
@@ -67,7 +70,7 @@ class ForwardPass:
             if earlier is not None:
                 earlier.restore(below(state, f"selves.{number}."))
 
-    def terms(self, step: int, images: PixelBatch) -> dict[str, Tensor]:
+    def terms(self, step: int, images: PixelBatch | KeptBatch) -> dict[str, Tensor]:
         """Return the terms by name of step ``step`` (from 0) on some images of the task.
 
         A member that is not updated in this step only serves as a peer, and looks at nothing where it does
@@ -75,7 +78,8 @@ class ForwardPass:
         """
         rows = images.rows
         labels = torch.from_numpy(self._job.images.labels[rows]).to(self._compute.device)
-        views = self._views(images.pixels)
+        seen = self._seen(images)
+        views = [of_networks[0] for of_networks in seen]
         numbers = range(len(self._job.members))
         due = [number for number in numbers if self._job.is_due(number, step)]
         looking = numbers if self.peers.are_members else due
@@ -85,11 +89,18 @@ class ForwardPass:
         peers = self.peers.of_each(views, embeddings, self._compute)
         terms = []
         for number in due:
-            batch = self._batch(number, step, rows, labels, views[number], embeddings[number], peers[number])
+            batch = self._batch(number, step, rows, labels, seen[number], embeddings[number], peers[number])
             losses = self._losses[number]
             specialist_loss = losses[1] if len(losses) > 1 else None
             terms.append(objective(batch, self._job.recipe, self._job.settings, losses[0], specialist_loss))
         return _summed(terms)
+
+    def _seen(self, images: PixelBatch | KeptBatch) -> list[tuple[Tensor, ...]]:
+        """Return what each network of each member looks at."""
+        if isinstance(images, KeptBatch):
+            return images.on_device(self._compute.device)
+        views = self._views(images.pixels)
+        return [(view,) * len(member.networks) for view, member in zip(views, self._job.members, strict=True)]
 
     def _views(self, pixels: Tensor) -> list[Tensor]:
         """Return what each member sees: a crop of its own, or the same one for all."""
@@ -113,9 +124,8 @@ class ForwardPass:
         return views
 
     def _embed(self, number: int, view: Tensor, due: bool) -> Tensor:
-        with self._compute.autocast(), torch.set_grad_enabled(due):
-            embeddings: Tensor = self._job.members[number].model(view).embeddings
-        return embeddings
+        with torch.set_grad_enabled(due):
+            return embedded(self._job.members[number].model, view, self._compute, self._chunk)
 
     def _batch(
         self,
@@ -123,15 +133,14 @@ class ForwardPass:
         step: int,
         rows: NDArray[np.intp],
         labels: Tensor,
-        view: Tensor,
+        seen: tuple[Tensor, ...],
         embeddings: Tensor,
         peers: tuple[Tensor, ...],
     ) -> Batch:
         member, device = self._job.members[number], self._compute.device
         specialist = None
         if member.specialist is not None:
-            with self._compute.autocast():
-                specialist = member.specialist(view).embeddings
+            specialist = embedded(member.specialist, seen[1], self._compute, self._chunk)
         teachers, earlier = member.teachers, self._selves[number]
         return Batch(
             labels=labels,
@@ -141,7 +150,7 @@ class ForwardPass:
             virtual=tuple(torch.from_numpy(virtual[rows]).to(device) for virtual in teachers.virtual),
             old_class_means=self._class_means[number],
             peers=peers,
-            earlier_relations=earlier.relations(step, view, torch.from_numpy(rows), embeddings)
+            earlier_relations=earlier.relations(step, seen[0], torch.from_numpy(rows), embeddings)
             if earlier
             else None,
             cohort_ramp=self._cohort_ramp(step),
@@ -163,6 +172,7 @@ class ForwardPass:
             job.pass_steps(),
             len(job.images),
             self._compute,
+            self._chunk,
         )
 
 

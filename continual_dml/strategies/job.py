@@ -9,6 +9,7 @@ import numpy as np
 from continual_dml.embedding.embedder import Embedder
 from continual_dml.records import LabelledImages
 from continual_dml.settings import TrainingSettings
+from continual_dml.strategies.kept_views import KeptViews
 from continual_dml.strategies.members import Member
 from continual_dml.strategies.recipes import Recipe
 from continual_dml.strategies.sampling import default_steps
@@ -16,7 +17,10 @@ from continual_dml.strategies.sampling import default_steps
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingJob:
-    """What is to be trained on what."""
+    """What is to be trained on what.
+
+    ``kept``: what the networks look at in place of ``images`` where their trunks are frozen.
+    """
 
     name: str
     members: tuple[Member, ...]
@@ -24,6 +28,7 @@ class TrainingJob:
     recipe: Recipe
     settings: TrainingSettings
     seed: int
+    kept: KeptViews | None = None
 
     @property
     def model(self) -> Embedder:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,9 +35,11 @@ from continual_dml.strategies.remembering import (
     teachers_from,
     unmoved_memory,
 )
+from continual_dml.strategies.requirements import require_trainable
 from continual_dml.strategies.sampling import can_be_compared
 from continual_dml.strategies.state import Arrays, LearnerState
 from continual_dml.strategies.training import train
+from continual_dml.strategies.trunks import freeze_trunks, with_frozen_trunks
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,6 +82,8 @@ class Learner:
         checkpoints: where an interrupted training goes on from; None where none does.
         shards: where what is embedded of the one task to learn is kept; None where nothing is.
         log: told the loss terms of each step; None where nobody wants to know.
+        directory: where what frozen layers say of the images is kept while a task is learned, in a file
+            without a name; None for the system's folder for temporary files.
     """
 
     settings: Settings
@@ -88,6 +93,7 @@ class Learner:
     checkpoints: Checkpoints | None = None
     shards: Shards | None = None
     log: TrainingLog | None = None
+    directory: Path | None = None
 
     def learn(
         self,
@@ -113,7 +119,9 @@ class Learner:
 
         Raises:
             NotFiniteLoss: training diverged.
+            SettingsError: the settings train in a way that the network does not allow.
         """
+        require_trainable(self.settings, first_task=state is None)
         if state is None:
             return self._learn_first(name, images, hooks)
         recipe = recipe_for(self.settings.training)
@@ -172,6 +180,7 @@ class Learner:
         hooks: StepHooks | None,
     ) -> dict[str, float]:
         job = TrainingJob(name, members, images, recipe, self.settings.training, self._seed(task))
+        job = with_frozen_trunks(job, self.compute, self.listener, self.directory)
         self.listener.start(f"training on '{name}'", job.steps())
         on_step = None if self.log is None else partial(self.log.step, task)
         return train(job, self.compute, self.listener, hooks, self.checkpoints, on_step)
@@ -208,6 +217,7 @@ class Learner:
         if not wanted:
             return [None] * len(embedders)
         random, both = np.random.default_rng(self._seed(task)), [*self._restored(old_weights), *embedders]
+        freeze_trunks(both, self.compute, self.settings.training.train_stages)  # so that each is run once
         self.listener.start("looking at distorted views", wanted * len(images))
         drawn = [DistortedRows.drawn(images.pixels, random) for _ in range(wanted)]
         seen = [extract_each(both, view, self.compute, self.listener) for view in drawn]

@@ -11,6 +11,7 @@ from torch import Tensor
 from continual_dml.embedding.embedder import Embedder
 from continual_dml.embedding.precision import Compute
 from continual_dml.settings import CohortSettings
+from continual_dml.strategies.chunks import embedded
 
 
 class Peers:
@@ -26,11 +27,15 @@ class Peers:
     Args:
         members: the networks that are trained.
         settings: of the cohort.
+        chunk_images: see :func:`embedded`.
     """
 
-    def __init__(self, members: Sequence[Embedder], settings: CohortSettings) -> None:
+    def __init__(
+        self, members: Sequence[Embedder], settings: CohortSettings, chunk_images: int | None = None
+    ) -> None:
         self._members = list(members)
         self._decay = settings.peer_decay
+        self._chunk = chunk_images
         self._teach = len(self._members) > 1 and settings.transfer > 0
         slow = self._teach and self._decay > 0
         self._slow = [copy.deepcopy(member).requires_grad_(False) for member in members] if slow else []
@@ -46,7 +51,7 @@ class Peers:
         """Return for each member the embeddings (B, D) of all other members; none where nothing is taught.
 
         Args:
-            views: (B, 3, S, S) what each member sees of the batch.
+            views: what each member sees of the batch: (B, 3, S, S), or what its frozen trunk made of that.
             embeddings: (B, D) what each member says of it, by its number; of all members where these
                 :attr:`are_members`.
             compute: device and precision.
@@ -54,8 +59,9 @@ class Peers:
         if not self._teach:
             return [() for _ in self._members]
         if self._slow:
-            with torch.no_grad(), compute.autocast():
-                taught = [slow(view).embeddings for slow, view in zip(self._slow, views, strict=True)]
+            with torch.no_grad():
+                pairs = zip(self._slow, views, strict=True)
+                taught = [embedded(slow, view, compute, self._chunk) for slow, view in pairs]
         else:
             taught = [embeddings[number].detach() for number in range(len(self._members))]
         return [

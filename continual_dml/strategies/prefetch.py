@@ -1,10 +1,10 @@
-"""Read the next batch's pixels while the networks work on this one."""
+"""Read the next batch while the networks work on this one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from continual_dml.pixels import PixelRows
+
+_Wanted = TypeVar("_Wanted")
+_Read = TypeVar("_Read")
 
 
 class PixelBatch(NamedTuple):
@@ -21,25 +24,22 @@ class PixelBatch(NamedTuple):
     pixels: Tensor
 
 
-def prefetched(batches: Iterable[NDArray[np.intp]], pixels: PixelRows, *, pin: bool) -> Iterator[PixelBatch]:
-    """Yield each batch with its pixels, which a thread reads one batch ahead.
+def pixel_batch(pixels: PixelRows, rows: NDArray[np.intp], *, pin: bool) -> PixelBatch:
+    """Return ``rows`` of ``pixels``; ``pin``: page-locked, from where a GPU fetches by itself."""
+    squares = torch.from_numpy(np.ascontiguousarray(pixels[rows]))
+    return PixelBatch(rows, squares.pin_memory() if pin else squares)
 
-    Pixels may lie in a file that is mapped into memory, so that reading them can take as long as a step.
 
-    Args:
-        batches: row numbers, drawn in the caller's thread one batch ahead of what is yielded.
-        pixels: of the task.
-        pin: whether to copy them into page-locked memory, from where a GPU fetches them by itself.
+def prefetched(wanted: Iterable[_Wanted], read: Callable[[_Wanted], _Read]) -> Iterator[_Read]:
+    """Yield what ``read`` returns of each of ``wanted``, called in a thread one ahead of what is yielded.
+
+    What is read may lie in a file that is mapped into memory, so that reading can take as long as a step.
+    ``wanted`` itself goes on in the caller's thread, one ahead as well.
     """
-
-    def read(rows: NDArray[np.intp]) -> PixelBatch:
-        squares = torch.from_numpy(np.ascontiguousarray(pixels[rows]))
-        return PixelBatch(rows, squares.pin_memory() if pin else squares)
-
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="pixels") as reader:
-        ahead: Future[PixelBatch] | None = None
-        for rows in batches:
-            following = reader.submit(read, rows)
+        ahead: Future[_Read] | None = None
+        for one in wanted:
+            following = reader.submit(read, one)
             if ahead is not None:
                 yield ahead.result()
             ahead = following

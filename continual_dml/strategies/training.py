@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from itertools import islice
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from continual_dml.embedding.precision import Compute
@@ -17,8 +19,9 @@ from continual_dml.ports import Checkpoints, ProgressListener
 from continual_dml.strategies.forward import ForwardPass
 from continual_dml.strategies.hooks import StepHooks
 from continual_dml.strategies.job import TrainingJob
+from continual_dml.strategies.kept_views import KeptBatch
 from continual_dml.strategies.optimiser import make_optimiser, make_schedule
-from continual_dml.strategies.prefetch import prefetched
+from continual_dml.strategies.prefetch import PixelBatch, pixel_batch, prefetched
 from continual_dml.strategies.sampling import balanced_batches
 from continual_dml.strategies.training_state import TrainingState
 
@@ -69,7 +72,7 @@ def _train(
     )
     schedule = make_schedule(optimiser, job.steps())
     # Of their own each, so that what a method sees of an image never decides which images it sees.
-    of_batches, of_views = np.random.default_rng(job.seed).spawn(2)
+    of_batches, of_views, of_kept_views = np.random.default_rng(job.seed).spawn(3)
     batches = balanced_batches(
         job.images.labels,
         job.steps(),
@@ -81,8 +84,7 @@ def _train(
     forward = ForwardPass(job, losses, compute, of_views, hooks)
     run = TrainingState(job, losses, optimiser, schedule, forward, compute.device)
     first, recent = _begun(run, checkpoints, listener)
-    pin = compute.device.type == "cuda"
-    ahead = prefetched(islice(batches, first, None), job.images.pixels, pin=pin)
+    ahead = _ahead(job, batches, first, of_kept_views, pin=compute.device.type == "cuda")
     for step, images in enumerate(ahead, start=first):
         terms = forward.terms(step, images)
         own = torch.stack(list(terms.values())).sum()
@@ -109,6 +111,21 @@ def _train(
         if not hooks.after_update():
             break
     return {name: float(np.mean([values.get(name, 0.0) for values in recent])) for name in recent[-1]}
+
+
+def _ahead(
+    job: TrainingJob,
+    batches: Iterator[NDArray[np.intp]],
+    first: int,
+    random: np.random.Generator,
+    *,
+    pin: bool,
+) -> Iterator[PixelBatch | KeptBatch]:
+    """Yield what is to be looked at from step ``first`` on; what earlier steps drew is drawn once more."""
+    if job.kept is None:
+        return prefetched(islice(batches, first, None), partial(pixel_batch, job.images.pixels, pin=pin))
+    drawn = job.kept.drawn(batches, random)
+    return prefetched(islice(drawn, first, None), partial(job.kept.read, pin=pin))
 
 
 def _begun(

@@ -23,6 +23,7 @@ from continual_dml.strategies.job import TrainingJob
 from continual_dml.strategies.members import Member, Teachers
 from continual_dml.strategies.recipes import Recipe, recipe_for
 from continual_dml.strategies.training import train
+from continual_dml.strategies.trunks import views_to_keep, with_frozen_trunks
 from continual_dml.workflows.plan_task import TaskPlan
 
 WARM_UP_STEPS = 1
@@ -90,15 +91,19 @@ def estimate_ingest(
     listener.start("measuring the speed of this machine", 2)
     seconds_per_image = _seconds_per_image(embedders, compute)
     listener.advance()
-    steps, seconds_per_step = 0, 0.0
+    steps, seconds_per_step, kept_views = 0, 0.0, 0
     if moved:
-        steps = _steps(plan, settings)
+        job = _counted_job(plan, settings)
+        steps = job.steps()
+        if settings.training.train_stages is not None:
+            kept_views = views_to_keep(job)
         seconds_per_step = _seconds_per_step(plan, settings, recipe, embedders, compute, known.tasks)
     listener.advance()
     reread = known.gallery if moved and refresh in ("auto", "reembed") else 0
     reread = reread if budget.items is None else min(reread, budget.items)
     # With both models each: half a look is with one of them.
     looks = 2 + 2 * settings.training.drift_views if known.tasks and moved else 1
+    looks += kept_views
     again = min(known.queries, settings.evaluation.earlier_queries)
     images = len(plan.gallery_rows) * looks + len(plan.query_rows) + again + reread
     seconds = steps * seconds_per_step + images * seconds_per_image
@@ -130,11 +135,12 @@ def _seconds_per_image(embedders: Sequence[Embedder], compute: Compute) -> float
     return (time.perf_counter() - begin) / BATCH_IMAGES
 
 
-def _steps(plan: TaskPlan, settings: Settings) -> int:
+def _counted_job(plan: TaskPlan, settings: Settings) -> TrainingJob:
+    """Return the task as a job that knows how many steps it takes, and nothing else."""
     number = {name: position for position, name in enumerate(plan.categories)}
     labels = np.array([number[r.category] for r in plan.records(plan.gallery_rows)], dtype=np.int64)
     images = LabelledImages(plan.task.pixels[plan.gallery_rows[:0]], labels)  # only counted, never read
-    return TrainingJob("", (), images, Recipe(), settings.training, 0).steps()
+    return TrainingJob("", (), images, Recipe(), settings.training, 0)
 
 
 def _seconds_per_step(
@@ -167,6 +173,7 @@ def _seconds_per_step(
     )
     short = replace(training, steps=WARM_UP_STEPS + MEASURED_STEPS, epochs=None)
     job = TrainingJob("estimate", members, images, recipe, short, 0)
+    job = with_frozen_trunks(job, compute, SilentListener(), None)
     clock = _Clock()
     train(job, compute, SilentListener(), clock)
     return (clock.ends[-1] - clock.ends[WARM_UP_STEPS - 1]) / MEASURED_STEPS

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,8 @@ class IngestContext:
     """All that an ingest works with besides the task itself.
 
     ``budget``: how much of the gallery may be embedded anew; ``restart``: begin anew where an interrupted run
-    could go on; ``painter``: of the report's page, None for no page; ``log``: told each step's loss terms.
+    could go on; ``painter``: of the report's page, None for no page; ``log``: told each step's loss terms;
+    ``directory``: of files that vanish with the process, None for the system's own.
     """
 
     store: Store
@@ -64,6 +66,7 @@ class IngestContext:
     budget: RefreshBudget = NO_LIMIT
     painter: ReportPainter | None = None
     log: TrainingLog | None = None
+    directory: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -158,15 +161,8 @@ class _Ingest:
         if context.restart:
             checkpoints.remove()
             self.shards.remove()
-        learner = Learner(
-            context.settings,
-            context.pretrained,
-            self.compute,
-            context.listener,
-            checkpoints,
-            self.shards,
-            context.log,
-        )
+        given = context.settings, context.pretrained, self.compute, context.listener
+        learner = Learner(*given, checkpoints, self.shards, context.log, context.directory)
         with self.watch.stage("learn"):
             return learner.learn(self.plan.task.name, self._images(), state, self.draft.generation_id)
 

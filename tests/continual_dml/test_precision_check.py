@@ -28,7 +28,7 @@ def labelled(vectors: list[list[float]], categories: list[int]) -> Labelled:
 
 
 def asked(turned: int, of: int = 8) -> tuple[Labelled, np.ndarray]:
-    """Return queries of category 7 by half precision, of which ``turned`` find 8, and all of them by single."""
+    """Return queries of category 7 by half precision, ``turned`` of which find 8, and all by single."""
     half = [[0.0, 1.0]] * turned + [[1.0, 0.0]] * (of - turned)
     return labelled(half, [7] * of), np.tile(np.array([[1.0, 0.0]], dtype=np.float32), (of, 1))
 
