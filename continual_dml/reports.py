@@ -19,9 +19,9 @@ MEMBERS_DEFINITION = (
 
 PRECISION_DEFINITION = (
     "Half precision: where features are computed in bf16, up to 500 queries of the task are embedded in "
-    "single precision as well, and both are searched in the same gallery: Recall@1, merged gallery, by each; how "
-    "many queries only single precision finds (lost) and only half precision finds (won); cosine between both "
-    "vectors of a query."
+    "single precision as well, and both are searched in the same gallery: Recall@1, merged gallery, by each; "
+    "how many queries only single precision finds (lost) and only half precision finds (won); cosine between "
+    "both vectors of a query."
 )
 ADDED_DEFINITION = (
     "Added: images in the gallery that were added without learning; they belong to no task and are searched "
