@@ -100,12 +100,12 @@ def _best_columns(similarities: NDArray[np.float32], k: int) -> NDArray[np.int64
     counts = np.bincount(rows, minlength=len(similarities))
     places = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
     keys = np.full((len(similarities), int(counts.max(initial=0))), _LAST, dtype=np.uint64)
-    keys[rows, places] = _descending(similarities.ravel()[flat]) << _BITS | columns.astype(np.uint64)
+    keys[rows, places] = descending(similarities.ravel()[flat]) << _BITS | columns.astype(np.uint64)
     keys.sort(axis=1)
     return (keys[:, :k] & _COLUMN).astype(np.int64)
 
 
-def _descending(values: NDArray[np.float32]) -> NDArray[np.uint64]:
+def descending(values: NDArray[np.float32]) -> NDArray[np.uint64]:
     """Return numbers (n,) of 32 bits that are in the opposite order of ``values`` (n,), which are no NaN.
 
     The bits of positive floats are in the order of the floats, those of negative ones in the opposite order.
@@ -113,6 +113,12 @@ def _descending(values: NDArray[np.float32]) -> NDArray[np.uint64]:
     """
     bits = (values + np.float32(0.0)).view(np.uint32)  # -0.0 becomes 0.0, which it is equal to
     return np.where(bits >> 31, bits, ~bits & _MAGNITUDE).astype(np.uint64)
+
+
+def undescending(codes: NDArray[np.uint64]) -> NDArray[np.float32]:
+    """Return the values (n,) that :func:`descending` gave these numbers to."""
+    bits = codes.astype(np.uint32)
+    return np.where(bits >> 31, bits, ~bits & _MAGNITUDE).view(np.float32)
 
 
 def lower_bound(similarities: NDArray[np.float32], k: int) -> NDArray[np.float32]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from continual_dml.errors import DimensionMismatch, GalleryError, SettingsError
+from continual_dml.metrics.mutual_ranking import can_rank_mutually, mutually_ranked
 from continual_dml.metrics.nearest_categories import CategoryRuns, NearestCategories
 from continual_dml.metrics.precision import map_at_r, r_precision
 from continual_dml.metrics.ranking import best_columns, similarity_chunks
@@ -104,6 +105,14 @@ class QueryScores:
     nearest: NearestCategories | None
     closest: ClosestItems | None = None
 
+    def put(self, queries: NDArray[np.int64], hits: NDArray[np.bool_], relevant: NDArray[np.int64]) -> None:
+        """Note of ``queries`` (n,) whether each of the first places (n, k) is one of ``relevant`` (n,)."""
+        place = np.searchsorted(self.rows, queries)
+        for k, found in self.recall.items():
+            found[place] = found_within(hits, k)
+        self.r_precision[place] = r_precision(hits, relevant)
+        self.map_at_r[place] = map_at_r(hits, relevant)
+
     def mean(self, asked: NDArray[np.bool_] | None = None) -> RetrievalMetrics:
         """Return the means over the queries ``asked`` (Q,); None for all of them."""
         counted = np.ones(len(self.rows), dtype=np.bool_) if asked is None else asked[self.rows]
@@ -152,20 +161,35 @@ def score_queries(
         nearest=NearestCategories.nothing(len(relevant)) if categories else None,
         closest=ClosestItems.nothing(len(relevant), kept) if kept else None,
     )
-    in_order = np.searchsorted(scores.rows, asked)
+    if exclude_self and not categories:
+        wanted = np.zeros(len(relevant), dtype=np.int64)
+        wanted[asked] = depths
+        if can_rank_mutually(gallery_vectors, wanted):
+            _score_mutually(scores, gallery_vectors, gallery_labels, wanted, relevant)
+            return scores
     runs = CategoryRuns.of(gallery_labels) if categories else None
     own_rows = asked if exclude_self else None
     for part, similarities in similarity_chunks(query_vectors[asked], gallery_vectors, own_rows):
-        rows, place = asked[part], in_order[part]
+        rows = asked[part]
         ranked = best_columns(similarities, int(depths[part].max()))
         if runs is not None:
             _note_nearest(scores, runs, rows, query_labels[rows], similarities, ranked)
-        hits = gallery_labels[ranked] == query_labels[rows, None]  # (n, k)
-        for k, found in scores.recall.items():
-            found[place] = found_within(hits, k)
-        scores.r_precision[place] = r_precision(hits, relevant[rows])
-        scores.map_at_r[place] = map_at_r(hits, relevant[rows])
+        scores.put(rows, gallery_labels[ranked] == query_labels[rows, None], relevant[rows])
     return scores
+
+
+def _score_mutually(
+    scores: QueryScores,
+    vectors: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    depths: NDArray[np.int64],
+    relevant: NDArray[np.int64],
+) -> None:
+    """Score the gallery's items, asked ``depths`` (N,) deep, as queries; each two are compared once."""
+    for items, ranked in mutually_ranked(vectors, depths):
+        has_positive = relevant[items] > 0
+        queries = items[has_positive]
+        scores.put(queries, labels[ranked[has_positive]] == labels[queries, None], relevant[queries])
 
 
 def _note_nearest(
