@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from continual_dml.metrics.places_found import MOST_ITEMS, PlacesFound
+from continual_dml.metrics.places_found import PlacesFound
 from continual_dml.metrics.ranking import ranked_items
 from continual_dml.similarity import cosine_similarity_into
 
 BLOCK = 512
-"""So many items are compared with as many others at a time; at most ``places_found.MOST_OWNERS``."""
+"""So many items are compared with as many others at a time; below 2^16."""
 BLOCKS_AT_A_TIME = 8
 """So many others a block meets between two looks at its bounds."""
 MOST_PLACES = 2**22
@@ -26,7 +26,7 @@ MOST_PLACES = 2**22
 def can_rank_mutually(vectors: NDArray[np.float32], depths: NDArray[np.int64]) -> bool:
     """Return whether :func:`mutually_ranked` serves: more than one block, few enough places to be kept."""
     few_enough = int(depths.sum()) <= max(MOST_PLACES, vectors.size // 2)
-    return BLOCK < len(vectors) <= MOST_ITEMS and few_enough
+    return len(vectors) > BLOCK and few_enough
 
 
 def mutually_ranked(
@@ -39,7 +39,7 @@ def mutually_ranked(
     :func:`ranked_items`.
 
     Args:
-        vectors: (N, D) unit vectors, N at most 2^20.
+        vectors: (N, D) unit vectors.
         depths: (N,) how many places each item needs, fewer than N; 0 for none.
 
     Yields:
