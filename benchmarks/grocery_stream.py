@@ -34,11 +34,15 @@ TABLES = "grocery tables"
 
 @dataclass(frozen=True)
 class Arm:
-    """One way to learn the stream: options of ``cdml ingest-task``, and whether images vanish afterwards."""
+    """One way to learn the stream: options of ``cdml ingest-task``, and whether images vanish afterwards.
+
+    ``later_options``: of all tasks but the first, besides.
+    """
 
     name: str
     options: tuple[str, ...]
     deletes_images: bool = False
+    later_options: tuple[str, ...] = ()
 
 
 ARMS = {
@@ -56,6 +60,16 @@ ARMS = {
         Arm("finetune, statistics head", ("--method", "finetune", "--head", "statistics")),
         Arm("mutual-distillation, last stage", ("--method", "mutual-distillation", "--train-stages", "1")),
         Arm("mutual-distillation, last 2 stages", ("--method", "mutual-distillation", "--train-stages", "2")),
+        Arm(
+            "mutual-distillation, last stage of later tasks",
+            ("--method", "mutual-distillation"),
+            later_options=("--train-stages", "1"),
+        ),
+        Arm(
+            "mutual-distillation, last 2 stages of later tasks",
+            ("--method", "mutual-distillation"),
+            later_options=("--train-stages", "2"),
+        ),
     )
 }
 
@@ -87,7 +101,8 @@ def run(arm: Arm, seed: int, scratch: Path, options: argparse.Namespace) -> dict
     for number, task in enumerate(tasks):
         steps = options.first_steps if number == 0 else options.later_steps
         settings = ("--steps", str(steps), "--seed", str(seed))
-        _cdml(home, "ingest-task", str(task), *arm.options, *settings)
+        later = arm.later_options if number else ()
+        _cdml(home, "ingest-task", str(task), *arm.options, *later, *settings)
         if arm.deletes_images:
             shutil.rmtree(task)
     report = json.loads(_cdml(home, "report"))
