@@ -163,7 +163,7 @@ ChunkImages = Annotated[
     typer.Option(
         metavar="N",
         help="Images that go through a network at once, for batches larger than memory (gradient caching): "
-        "same result, a third slower. Default: the whole batch.",
+        "same result, slower. Default: the whole batch.",
     ),
 ]
 TrainStages = Annotated[
