@@ -2,8 +2,8 @@
 
 Of a chunk only the embeddings are kept. When the gradient of the losses with respect to all embeddings is
 known, each chunk goes through the network once more, with the same draws of layers such as dropout, and its
-part of the gradient goes on to the weights. So a step needs the memory of one chunk, goes forward twice, and ends
-where it would with the whole batch, up to rounding.
+part of the gradient goes on to the weights. So a step needs the memory of one chunk, goes forward twice,
+and ends where it would with the whole batch, up to rounding.
 
 Source: Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup (arXiv 2101.06983).
 """
