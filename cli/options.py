@@ -25,7 +25,7 @@ from continual_dml.settings import (
 )
 
 
-def _of(*names: str) -> Callable[[str], list[str]]:
+def completing(*names: str) -> Callable[[str], list[str]]:
     """Return what completes one of ``names``."""
 
     def complete(incomplete: str) -> list[str]:
@@ -34,7 +34,8 @@ def _of(*names: str) -> Callable[[str], list[str]]:
     return complete
 
 
-def _one_of(names: tuple[str, ...]) -> str:
+def one_of(names: tuple[str, ...]) -> str:
+    """Return what help says of a choice among ``names``."""
     return f"One of {', '.join(names)}."
 
 
@@ -46,7 +47,9 @@ Backbone = Annotated[
     _Text,
     typer.Option(
         help="conv4, or any torchvision classification model. Default mobilenet_v2.",
-        autocompletion=_of("conv4", "mobilenet_v2", "resnet18", "resnet50", "squeezenet1_1", "vit_b_16"),
+        autocompletion=completing(
+            "conv4", "mobilenet_v2", "resnet18", "resnet50", "squeezenet1_1", "vit_b_16"
+        ),
     ),
 ]
 Weights = Annotated[
@@ -87,13 +90,15 @@ Flip = Annotated[
 ]
 FeatureMap = Annotated[
     _Text,
-    typer.Option(help=f"Root of stored features. {_one_of(FEATURE_MAPS)}", autocompletion=_of(*FEATURE_MAPS)),
+    typer.Option(
+        help=f"Root of stored features. {one_of(FEATURE_MAPS)}", autocompletion=completing(*FEATURE_MAPS)
+    ),
 ]
 FreezeBatchNorm = Annotated[
     _Text,
     typer.Option(
         help="Keep batch norm as the weights have it. One of auto, yes, no; auto: with pretrained weights.",
-        autocompletion=_of("auto", "yes", "no"),
+        autocompletion=completing("auto", "yes", "no"),
     ),
 ]
 Cohort = Annotated[
@@ -116,9 +121,9 @@ CohortWeights = Annotated[
 Ensemble = Annotated[
     _Text,
     typer.Option(
-        help=f"How the members' embeddings become one. {_one_of(ENSEMBLES)} concatenated (the default) is M "
+        help=f"How the members' embeddings become one. {one_of(ENSEMBLES)} concatenated (the default) is M "
         "times as long, pca is reduced to --embedding-dim.",
-        autocompletion=_of(*ENSEMBLES),
+        autocompletion=completing(*ENSEMBLES),
     ),
 ]
 
@@ -129,31 +134,34 @@ TaskName = Annotated[
     ),
 ]
 Method = Annotated[
-    _Text, typer.Option(help=f"How to learn. {_one_of(METHODS)}", autocompletion=_of(*METHODS))
+    _Text, typer.Option(help=f"How to learn. {one_of(METHODS)}", autocompletion=completing(*METHODS))
 ]
 Head = Annotated[
-    _Text, typer.Option(help=f"Where embeddings come from. {_one_of(HEADS)}", autocompletion=_of(*HEADS))
+    _Text,
+    typer.Option(help=f"Where embeddings come from. {one_of(HEADS)}", autocompletion=completing(*HEADS)),
 ]
-Loss = Annotated[_Text, typer.Option(help=_one_of(LOSSES), autocompletion=_of(*LOSSES))]
+Loss = Annotated[_Text, typer.Option(help=one_of(LOSSES), autocompletion=completing(*LOSSES))]
 Miner = Annotated[
     _Text,
-    typer.Option(help=f"Of the triplet loss. {_one_of(TRIPLET_MINERS)}", autocompletion=_of(*TRIPLET_MINERS)),
+    typer.Option(
+        help=f"Of the triplet loss. {one_of(TRIPLET_MINERS)}", autocompletion=completing(*TRIPLET_MINERS)
+    ),
 ]
 SelfDistillation = Annotated[
     _Text,
     typer.Option(
-        help=f"Learn from what the network was a little earlier. {_one_of(SELF_DISTILLATIONS)} psd is plain, "
+        help=f"Learn from what the network was a little earlier. {one_of(SELF_DISTILLATIONS)} psd is plain, "
         "obd with online batch diffusion. Default none.",
-        autocompletion=_of(*SELF_DISTILLATIONS),
+        autocompletion=completing(*SELF_DISTILLATIONS),
     ),
 ]
 SelfDistillationWeight = Annotated[_Real, typer.Option(help="Weight that it reaches at the end of a task.")]
 SelfDistillationTeacher = Annotated[
     _Text,
     typer.Option(
-        help=f"{_one_of(SELF_DISTILLATION_TEACHERS)} snapshot is an earlier copy of the network, memory what "
+        help=f"{one_of(SELF_DISTILLATION_TEACHERS)} snapshot is an earlier copy of the network, memory what "
         "it said of the same images when it saw them last. Default snapshot.",
-        autocompletion=_of(*SELF_DISTILLATION_TEACHERS),
+        autocompletion=completing(*SELF_DISTILLATION_TEACHERS),
     ),
 ]
 BatchCategories = Annotated[_Whole, typer.Option(help="Categories in a batch. Default 15.")]
@@ -194,7 +202,7 @@ Epochs = Annotated[_Real, typer.Option(help="Length of training, in passes over 
 Steps = Annotated[_Whole, typer.Option(help="Length of training, in optimisation steps.")]
 Seed = Annotated[_Whole, typer.Option(help="Of everything random. Default 0.")]
 Device = Annotated[
-    _Text, typer.Option(help=f"Where to compute. {_one_of(DEVICES)}", autocompletion=_of(*DEVICES))
+    _Text, typer.Option(help=f"Where to compute. {one_of(DEVICES)}", autocompletion=completing(*DEVICES))
 ]
 Refresh = Annotated[
     _Text,
@@ -202,7 +210,7 @@ Refresh = Annotated[
         help="What happens to earlier tasks' items. reembed opens their images, project carries stored "
         "features forward without opening one, keep does nothing, auto (the default) opens the images that "
         "are still there and projects the rest.",
-        autocompletion=_of(*REFRESH_MODES),
+        autocompletion=completing(*REFRESH_MODES),
     ),
 ]
 ReembedBudget = Annotated[
@@ -220,12 +228,12 @@ RefreshAgain = Annotated[
         "--refresh",
         help="auto (the default) opens the images that are still there and projects the rest, reembed opens "
         "all of them, project opens none.",
-        autocompletion=_of(*REFRESH_AGAIN),
+        autocompletion=completing(*REFRESH_AGAIN),
     ),
 ]
 LearningRate = Annotated[_Real, typer.Option(help="Of the backbone. Default 0.0001.")]
 Precision = Annotated[
-    _Text, typer.Option(help=f"Of convolutions. {_one_of(PRECISIONS)}", autocompletion=_of(*PRECISIONS))
+    _Text, typer.Option(help=f"Of convolutions. {one_of(PRECISIONS)}", autocompletion=completing(*PRECISIONS))
 ]
 QueryFraction = Annotated[_Real, typer.Option(help="Share of each category held out to ask with.")]
 QueriesPerCategory = Annotated[_Whole, typer.Option(help="At most so many queries of a category.")]
@@ -276,28 +284,6 @@ Where = Annotated[
         "columns: category, task, path, id.",
     ),
 ]
-REPORT_FORMATS = ("table", "json", "csv", "markdown", "html")
-ReportFormat = Annotated[
-    _Text,
-    typer.Option(
-        "--format",
-        help=f"{_one_of(REPORT_FORMATS)} Default: by the end of FILE's name, else table.",
-        autocompletion=_of(*REPORT_FORMATS),
-    ),
-]
-ReportOutput = Annotated[
-    Path | None,
-    typer.Option("--output", "-o", metavar="FILE", help="Write to this file, whole or not at all."),
-]
-ReportGeneration = Annotated[
-    _Text,
-    typer.Option(
-        "--generation",
-        metavar="GENERATION",
-        help="A number or a tag, see `cdml generations`. Default: live.",
-        autocompletion=completion.generations,
-    ),
-]
 Cold = Annotated[
     bool, typer.Option("--cold", help="Load the model here, even where a server of this workspace runs.")
 ]
@@ -307,4 +293,3 @@ NoThreshold = Annotated[
         "--no-threshold", help="Show the nearest images of every query, also where none is near enough."
     ),
 ]
-ReportK = Annotated[int, typer.Option("--k", "-k", min=1, help="The K of the Recall@K matrix that is shown.")]

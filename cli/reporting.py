@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cli.options import REPORT_FORMATS
+from cli.report_options import REPORT_FORMATS
 from cli.report_pages import report_page
 from continual_dml.errors import SettingsError, UnknownChoice
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli import options
+from cli import report_options
 from cli.shell import entered
 
 ExportWhere = Annotated[
@@ -24,7 +24,7 @@ def export(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="A new file; it ends in .onnx, .pt2, .parquet or .npz.")
     ],
-    generation: options.ReportGeneration = None,
+    generation: report_options.ReportGeneration = None,
     where: ExportWhere = None,
     features: Annotated[
         bool,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from cli import options
+from cli import report_options
 from cli.shell import entered
 
 if TYPE_CHECKING:
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 def report(
     context: typer.Context,
-    form: options.ReportFormat = None,
-    output: options.ReportOutput = None,
-    k: options.ReportK = 1,
-    generation: options.ReportGeneration = None,
+    form: report_options.ReportFormat = None,
+    output: report_options.ReportOutput = None,
+    k: report_options.ReportK = 1,
+    generation: report_options.ReportGeneration = None,
 ) -> None:
     """Show what was gained and forgotten.
 
