@@ -59,9 +59,10 @@ class TripletLoss(nn.Module):
 
     def _over_all(self, similarities: Tensor, labels: Tensor) -> Tensor:
         counts = triplet_counts(similarities.detach(), labels, self.margin)
-        violated = counts.clamp(min=0).sum()
-        positive, negative = pair_masks(labels)
-        counted = violated if self.only_violated else (positive.sum(dim=1) * negative.sum(dim=1)).sum()
+        violated = counted = counts.clamp(min=0).sum()
+        if not self.only_violated:
+            positive, negative = pair_masks(labels)
+            counted = (positive.sum(dim=1) * negative.sum(dim=1)).sum()
         # In double precision: similarities that are nearly equal are summed and cancel out.
         costs = (counts * similarities.double()).sum() + self.margin * violated.double()
         return (costs / counted.clamp(min=1)).to(similarities.dtype)

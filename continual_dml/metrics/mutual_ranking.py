@@ -80,9 +80,8 @@ def lone_threads() -> Iterator[ThreadPoolExecutor]:
         with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             yield pool
     finally:
-        torch.set_num_threads(
-            threads
-        )  # the setting is a thread's own, but threads to come start from the last
+        # The setting is a thread's own, but threads to come start from the last one.
+        torch.set_num_threads(threads)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
