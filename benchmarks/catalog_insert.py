@@ -19,8 +19,9 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from benchmarks.documents import append_result
+from benchmarks.rows.catalog_insert import publication
 from cli.machine import environment
-from continual_dml.records import NewItem, Publication, Role
+from continual_dml.records import Publication
 from storage.catalog import publish, rows, schema
 from storage.catalog.engine import Database
 from storage.catalog.publish import Reservation
@@ -28,22 +29,6 @@ from storage.catalog.rows import ROWS_PER_TRANSACTION
 from storage.catalog.tables import Base, Category, Item, Task
 
 RESULTS = Path("benchmarks/results/catalog_insert.jsonl")
-
-
-def publication(items: int) -> Publication:
-    """Return a task of one category with that many gallery items."""
-    return Publication(
-        task_name="task",
-        source="/images",
-        method="finetune",
-        new_categories={1: "category"},
-        items=[
-            NewItem(n, 1, Role.GALLERY, f"{n:064x}", f"/images/category/{n}.jpg") for n in range(1, items + 1)
-        ],
-        quarantined=[],
-        parts=[],
-        measurements=[],
-    )
 
 
 def ours(database: Database, reservation: Reservation, found: Publication) -> None:

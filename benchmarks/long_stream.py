@@ -81,6 +81,11 @@ class Stream:
     steps: int | None
     seed: int
 
+    def begin(self, workspace: Path) -> None:
+        """Make a workspace of a small network without pretrained weights."""
+        network = ("--backbone", "conv4", "--weights", "none", "--image-side", "32", "--no-flip")
+        cdml("init", "-w", str(workspace), *network)
+
     def learn(self, folder: Path, workspace: Path) -> Ran:
         """Ingest a task into a workspace."""
         steps = () if self.steps is None else ("--steps", str(self.steps))
@@ -123,8 +128,7 @@ def run(tasks: int, steps: int | None, seed: int, rounds: int) -> dict[str, Any]
     with tempfile.TemporaryDirectory(prefix="cdml-long-") as scratch:
         stream = Stream(Path(scratch), steps, seed)
         folders, workspace = draw(stream.home, tasks, seed), stream.home / "workspace"
-        network = ("--backbone", "conv4", "--weights", "none", "--image-side", "32", "--no-flip")
-        cdml("init", "-w", str(workspace), *network)
+        stream.begin(workspace)
         for number, folder in enumerate(folders, 1):
             if rounds and number in (FIFTH, tasks):
                 stream.keep(folder, workspace)

@@ -20,35 +20,15 @@ import faiss
 import numpy as np
 
 from benchmarks.documents import append_result
+from benchmarks.rows.open_index import drop_from_cache, open_ours
 from cli.machine import environment
 from storage import proven_files
 from storage.index.flat import FlatIndex
 from storage.index.stored import StoredIndex
-from storage.verified_files import map_verified, open_published, sha256_of
+from storage.verified_files import sha256_of
 
 RESULTS = Path("benchmarks/results/open_index.jsonl")
 Search = Callable[[np.ndarray], object]
-
-
-def drop_from_cache(path: Path) -> None:
-    """Let the next reader of a file go to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    os.fsync(descriptor)
-    os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-    os.close(descriptor)
-
-
-def open_ours(path: Path, size: int, sha256: str, *, afresh: bool) -> StoredIndex:
-    """Open a published index as a reader does."""
-    descriptor = open_published(path)
-    try:
-        mapped = map_verified(descriptor, str(path), size, sha256, afresh=afresh)
-        index = FlatIndex.from_buffer(mapped.content, proven=mapped.proven)
-        if not mapped.proven:
-            proven_files.remember(descriptor, sha256)
-    finally:
-        os.close(descriptor)
-    return index
 
 
 def measured(

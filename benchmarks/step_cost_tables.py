@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-RESAMPLES = 10_000
+from benchmarks.side_by_side.intervals import median_with_interval
+
 FEWEST_ROUNDS = 15
 
 
@@ -20,17 +21,6 @@ def ratios(rounds: Sequence[Sequence[float]]) -> NDArray[np.float64]:
     """
     seconds = np.asarray(rounds, dtype=np.float64)
     return (seconds[:, 1] + seconds[:, 2]) / (seconds[:, 0] + seconds[:, 3])
-
-
-def median_with_interval(values: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Return the median and its 95 % interval from the percentiles of resampled medians, seeded.
-
-    >>> median_with_interval(np.array([1.5, 1.5, 1.5]))
-    (1.5, 1.5, 1.5)
-    """
-    drawn = np.random.default_rng(0).choice(values, size=(RESAMPLES, len(values)))
-    low, high = np.percentile(np.median(drawn, axis=1), (2.5, 97.5))
-    return float(np.median(values)), float(low), float(high)
 
 
 def verdict(aim: float | None, low: float, high: float, rounds: int) -> str:

@@ -30,6 +30,8 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
+from benchmarks.peer_photos import WORKERS, usual_training_transform, usual_transform
+
 # A torchvision for CUDA cannot be imported beside a torch for CPUs: this repairs that and nothing else.
 from continual_dml.embedding.torchvision_guard import import_torchvision
 
@@ -46,9 +48,8 @@ with warnings.catch_warnings():
     from avalanche.training.plugins import EvaluationPlugin
     from avalanche.training.supervised import Naive
 
-DIMENSION, PER_CATEGORY, BATCH, WORKERS = 128, 4, 60, 2
+DIMENSION, PER_CATEGORY, BATCH = 128, 4, 60
 BACKBONE_RATE, HEAD_RATE, DECAY = 1e-4, 1e-3, 1e-4
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
@@ -176,20 +177,9 @@ def recall_at_1(asked: np.ndarray, wanted: np.ndarray, vectors: np.ndarray, labe
 
 
 def _benchmark(tasks: Sequence[Path], side: int) -> Any:  # noqa: ANN401
-    transforms = torchvision.transforms
     stored = round(side * 1.125)
-    shared = [transforms.ToTensor(), transforms.Normalize(_MEAN, _STD)]
-    views = {
-        "train": transforms.Compose(
-            [
-                transforms.Resize(stored),
-                transforms.RandomCrop(side),
-                transforms.RandomHorizontalFlip(),
-                *shared,
-            ]
-        ),
-        "eval": transforms.Compose([transforms.Resize(stored), transforms.CenterCrop(side), *shared]),
-    }
+    training, evaluation = usual_training_transform(stored, side), usual_transform(stored, side)
+    views = {"train": (training, None), "eval": (evaluation, None)}
     first, streams = 0, {"train": [], "test": []}  # type: ignore[var-annotated]
     for task in tasks:
         for half, stream in streams.items():
@@ -197,9 +187,7 @@ def _benchmark(tasks: Sequence[Path], side: int) -> Any:  # noqa: ANN401
             # Every folder counts its categories from 0.
             photos.target_transform = first.__add__
             photos.targets = [first + target for target in photos.targets]
-            dataset = as_classification_dataset(
-                photos, transform_groups={n: (v, None) for n, v in views.items()}
-            )
+            dataset = as_classification_dataset(photos, transform_groups=views)
             stream.append(dataset.update_data_attribute("targets_task_labels", TaskLabels([0] * len(photos))))
         first += len(photos.classes)
     return with_task_labels(with_classes_timeline(benchmark_from_datasets(**streams)))

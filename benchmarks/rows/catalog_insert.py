@@ -11,6 +11,7 @@ from benchmarks.side_by_side.answers import equal
 from benchmarks.side_by_side.rows import Arm, Row, Sizes, Target, Work
 
 if TYPE_CHECKING:
+    from continual_dml.records import Publication
     from storage.catalog.engine import Database
 
 ADD_ALL, BULK = "Session.add_all", "Session.execute(insert(Item), rows)"
@@ -56,7 +57,7 @@ def insert(folder: Path, sizes: Sizes) -> Work:
 
     given, own = folder / ADDRESS, folder / f"catalog-{os.getpid()}.db"
     url = given.read_text() if given.exists() else f"sqlite:///{own}"
-    found = _publication(sizes["items"])
+    found = publication(sizes["items"])
     insertion = {"ours": _as_an_ingest, ADD_ALL: _add_all, BULK: _bulk}[sizes["way"]]
     opened: list[Any] = []
 
@@ -93,7 +94,7 @@ def _emptied(url: str, own: Path) -> None:
     engine.dispose()
 
 
-def _publication(items: int) -> Any:  # noqa: ANN401
+def publication(items: int) -> Publication:
     """Return a task of one category with that many gallery items."""
     from continual_dml.records import NewItem, Publication, Role
 

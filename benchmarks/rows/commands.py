@@ -21,11 +21,9 @@ def prepare(folder: Path, sizes: Sizes) -> None:
     """Make a workspace that has learned a few tasks of written characters."""
     del sizes
     from benchmarks.long_stream import Stream, draw
-    from benchmarks.processes import cdml
 
     stream, workspace = Stream(folder, 2, 0), folder / "workspace"
-    network = ("--backbone", "conv4", "--weights", "none", "--image-side", "32", "--no-flip")
-    cdml("init", "-w", str(workspace), *network)
+    stream.begin(workspace)
     for task in draw(folder, TASKS, 0):
         stream.learn(task, workspace)
 

@@ -23,11 +23,9 @@ FEW_STEPS = 3
 def prepare(folder: Path, sizes: Sizes) -> None:
     """Learn all tasks up to the late one; keep the workspace before that one, and before the early one."""
     from benchmarks.long_stream import Stream, draw
-    from benchmarks.processes import cdml
 
     stream, workspace = Stream(folder, FEW_STEPS, 0), folder / "workspace"
-    network = ("--backbone", "conv4", "--weights", "none", "--image-side", "32", "--no-flip")
-    cdml("init", "-w", str(workspace), *network)
+    stream.begin(workspace)
     for number, task in enumerate(draw(folder, sizes["late"], 0), 1):
         if number in (EARLY, sizes["late"]):
             stream.keep(task, workspace)

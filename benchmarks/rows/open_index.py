@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.rows.index_query import K
 from benchmarks.rows.index_query import prepare as write_vectors
 from benchmarks.side_by_side.answers import same_lists
 from benchmarks.side_by_side.rows import Answers, Arm, Row, Sizes, Target, Work
+
+if TYPE_CHECKING:
+    from storage.index.stored import StoredIndex
 
 READ, MAPPED = "faiss.read_index", "faiss.read_index, mapped"
 OWN, THEIRS = "index.safetensors", "index.faiss"
@@ -40,8 +43,7 @@ def ours(folder: Path, sizes: Sizes) -> Work:
     import time
 
     from storage import proven_files
-    from storage.index.flat import FlatIndex
-    from storage.verified_files import map_verified, open_published, sha256_of
+    from storage.verified_files import sha256_of
 
     os.environ["XDG_CACHE_HOME"] = str(folder / f"proven-{os.getpid()}")
     path = folder / OWN
@@ -49,16 +51,8 @@ def ours(folder: Path, sizes: Sizes) -> Work:
     size, sha256 = len(content), sha256_of(content)
     del content
 
-    def opened() -> FlatIndex:
-        descriptor = open_published(path)
-        try:
-            mapped = map_verified(descriptor, str(path), size, sha256, afresh=False)
-            index = FlatIndex.from_buffer(mapped.content, proven=mapped.proven)
-            if not mapped.proven:
-                proven_files.remember(descriptor, sha256)
-        finally:
-            os.close(descriptor)
-        return index
+    def opened() -> StoredIndex:
+        return open_ours(path, size, sha256, afresh=False)
 
     time.sleep(proven_files.SETTLED_SECONDS + 0.1)
     begin = time.perf_counter()
@@ -72,6 +66,23 @@ def ours(folder: Path, sizes: Sizes) -> Work:
         lambda index: (len(index), index.dimension),
         {"milliseconds_to_hash_it_once": hashed},
     )
+
+
+def open_ours(path: Path, size: int, sha256: str, *, afresh: bool) -> StoredIndex:
+    """Open a published index as a reader does."""
+    from storage import proven_files
+    from storage.index.flat import FlatIndex
+    from storage.verified_files import map_verified, open_published
+
+    descriptor = open_published(path)
+    try:
+        mapped = map_verified(descriptor, str(path), size, sha256, afresh=afresh)
+        index = FlatIndex.from_buffer(mapped.content, proven=mapped.proven)
+        if not mapped.proven:
+            proven_files.remember(descriptor, sha256)
+    finally:
+        os.close(descriptor)
+    return index
 
 
 def faiss_index(folder: Path, sizes: Sizes) -> Work:
@@ -99,10 +110,12 @@ def _work(path: Path, sizes: Sizes, opened: Any, search: Any, shape: Any, figure
         index = opened()
         return {"found": search(index, query) if sizes["searched"] else [shape(index)]}
 
-    return Work(run, before=(lambda: _drop(path)) if sizes["cold"] else None, figures=lambda: figures)
+    return Work(
+        run, before=(lambda: drop_from_cache(path)) if sizes["cold"] else None, figures=lambda: figures
+    )
 
 
-def _drop(path: Path) -> None:
+def drop_from_cache(path: Path) -> None:
     """Let the next reader of a file go to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     os.fsync(descriptor)

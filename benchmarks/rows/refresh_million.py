@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from benchmarks.peer_photos import PhotoFiles, loader, usual_transform
+from benchmarks.photos import PHOTOS, shared_file
 from benchmarks.side_by_side.rows import Answers, Arm, Row, Sizes, Target, Work
 
 ANEW = "DataLoader, resnet18"
@@ -60,41 +62,19 @@ def ours(folder: Path, sizes: Sizes) -> Work:
 def embedded_anew(folder: Path, sizes: Sizes) -> Work:
     """Photos through a network of the same width, as one writes it: two workers, batches of 64."""
     import torch
-    from PIL import Image
-    from torch.utils.data import DataLoader, Dataset
 
     from continual_dml.embedding.torchvision_guard import import_torchvision
 
     torchvision = import_torchvision()
-    from torchvision import transforms
-
-    paths = sorted((folder / "photos").rglob("*.jpg"))[: sizes["photos"]]
-    prepared = transforms.Compose(
-        [
-            transforms.Resize(256),
-            transforms.CenterCrop(224),
-            transforms.ToTensor(),
-            transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-        ]
-    )
-
-    class Photos(Dataset[torch.Tensor]):
-        def __len__(self) -> int:
-            return len(paths)
-
-        def __getitem__(self, row: int) -> torch.Tensor:
-            with Image.open(paths[row]) as photo:
-                tensor: torch.Tensor = prepared(photo.convert("RGB"))
-                return tensor
-
+    paths = sorted(str(path) for path in (folder / "photos").rglob("*.jpg"))[: sizes["photos"]]
+    photos = loader(PhotoFiles(paths, usual_transform(256, 224)), best=False)
     network = torchvision.models.resnet18(weights=None)
     network.fc = torch.nn.Identity()
     network.eval()
-    loader = DataLoader(Photos(), batch_size=64, num_workers=2)
 
     def run() -> dict[str, Any]:
         with torch.inference_mode():
-            features = torch.cat([network(batch) for batch in loader])
+            features = torch.cat([network(batch) for batch in photos])
         if features.shape != (len(paths), sizes["width"]):
             sys.exit(f"features of shape {tuple(features.shape)}")
         return {"items": [len(paths)]}
@@ -107,8 +87,7 @@ def prepare(folder: Path, sizes: Sizes) -> None:
     import zipfile
 
     del sizes
-    shared = Path(os.environ.get("CDML_TEST_DATA", "../shared"))
-    with zipfile.ZipFile(shared / "data/grocery-160.zip") as archive:
+    with zipfile.ZipFile(shared_file(f"data/{PHOTOS}")) as archive:
         archive.extractall(folder / "photos")
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import atexit
 import http.client
 import json
-import os
 import subprocess
 import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.photos import PHOTOS, shared_file
 from benchmarks.side_by_side.answers import same_lists
 from benchmarks.side_by_side.rows import Arm, Row, Sizes, Target, Work
 
@@ -36,9 +36,8 @@ def prepare(folder: Path, sizes: Sizes) -> None:
     from storage.store import WorkspaceStore
     from storage.workspace import Workspace
 
-    shared = Path(os.environ.get("CDML_TEST_DATA", "../shared"))
-    weights = shared / "weights/mobilenet_v2-imagenet1k.safetensors"
-    photos = made(folder, shared / "data/grocery-160.zip", weights)
+    weights = shared_file("weights/mobilenet_v2-imagenet1k.safetensors")
+    photos = made(folder, shared_file(f"data/{PHOTOS}"), weights)
     chosen = photos[:: len(photos) // sizes["photos"]][: sizes["photos"]]
     (folder / "photos.json").write_text(json.dumps([str(photo) for photo in chosen]))
     with WorkspaceStore(Workspace.open(folder / "workspace")) as store:

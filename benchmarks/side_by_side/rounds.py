@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from benchmarks.side_by_side.processes import ArmProcess
@@ -84,6 +85,4 @@ def _times(arm: ArmProcess, shortest: float) -> int:
 
 def median_of(figures: Mapping[str, Figures], arm: str, name: str) -> float:
     """Return the median over rounds of an arm's figure."""
-    values = sorted(figures[arm][name])
-    middle = len(values) // 2
-    return values[middle] if len(values) % 2 else (values[middle - 1] + values[middle]) / 2
+    return median(figures[arm][name])

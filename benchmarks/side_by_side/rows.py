@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +111,4 @@ class Row:
 
     def all_arms(self) -> tuple[Arm, ...]:
         """Return the arms, with ours a second time at the end."""
-        first = self.arms[0]
-        repeated = Arm(AGAIN, first.factory, first.peer, first.threads, first.options)
-        return (*self.arms, repeated) if self.again else self.arms
+        return (*self.arms, replace(self.arms[0], name=AGAIN)) if self.again else self.arms

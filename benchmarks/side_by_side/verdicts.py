@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.side_by_side.intervals import Interval, bootstrap
+from benchmarks.side_by_side.intervals import Interval, median_with_interval
 from benchmarks.side_by_side.rows import AGAIN, OURS, Row, Target
 
 QUIET = 0.03
@@ -52,10 +52,10 @@ def _found(target: Target, result: Mapping[str, Any], figure: str) -> Interval:
     figures = result["figures"]
     own = figures[OURS][figure]
     if target.against is None:
-        return bootstrap(own)
+        return median_with_interval(own)
     other = figures[target.against][figure]
     return _ratio(own, other) if target.inverse else _ratio(other, own)
 
 
 def _ratio(above: list[float], below: list[float]) -> Interval:
-    return bootstrap([a / b for a, b in zip(above, below, strict=True)])
+    return median_with_interval([a / b for a, b in zip(above, below, strict=True)])

@@ -16,13 +16,13 @@ import pstats
 import resource
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.side_by_side.rows import Work
+from cli.machine import forget_peak_memory, peak_memory_bytes
 
 _MB = 2**20
 _LEAST = 1.0
@@ -66,13 +66,13 @@ def _timed(work: Work, times: int) -> dict[str, Any]:
     gc.collect()  # no run pays for what another left behind
     for _ in range(times):
         _prepare(work)
-        _forget_peak()
-        there = _memory("VmRSS")
+        forget_peak_memory()
+        there = peak_memory_bytes() or 0  # what is there now: the peak was forgotten
         used, begin = _processor(), time.perf_counter()
         work.run()
         seconds += time.perf_counter() - begin
         processor += _processor() - used
-        memory = max(memory, _memory("VmHWM") - there)
+        memory = max(memory, ((peak_memory_bytes() or 0) - there) / _MB)
     figures = {} if work.figures is None else dict(work.figures())
     each = work.amount * times
     return {"seconds": seconds / each, "processor": processor / each, "memory": memory, **figures}
@@ -82,17 +82,6 @@ def _processor() -> float:
     """Return the seconds that all threads and all children that have ended took."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(one.ru_utime + one.ru_stime for one in used)
-
-
-def _forget_peak() -> None:
-    with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
-
-
-def _memory(name: str) -> float:
-    """Return a figure of ``/proc/self/status`` in MB."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return int(next(line.split()[1] for line in lines if line.startswith(f"{name}:"))) * 1024 / _MB
 
 
 def _profile(work: Work) -> str:

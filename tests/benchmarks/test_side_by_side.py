@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.side_by_side.answers import close_together, equal, same_lists
-from benchmarks.side_by_side.intervals import bootstrap
+from benchmarks.side_by_side.intervals import median_with_interval
 from benchmarks.side_by_side.rounds import measure
 from benchmarks.side_by_side.rows import AGAIN, OURS, Arm, Row, Sizes, Target, Work
 from benchmarks.side_by_side.tables import table
@@ -72,7 +72,7 @@ def test_an_arm_that_dies_ends_the_measurement() -> None:
 
 def test_the_interval_of_a_median_lies_within_the_rounds_and_around_it() -> None:
     values = [1.0, 2.0, 2.1, 2.2, 9.0]
-    found = bootstrap(values)
+    found = median_with_interval(values)
     assert found.median == 2.1 and 1.0 <= found.low <= found.median <= found.high <= 9.0
 
 

@@ -5,7 +5,8 @@ import pytest
 from scipy.stats import binom
 
 from benchmarks.documents import append_result, read_results, replace_tables
-from benchmarks.step_cost_tables import median_with_interval, ratios, render, verdict
+from benchmarks.side_by_side.intervals import median_with_interval
+from benchmarks.step_cost_tables import ratios, render, verdict
 
 
 def result(comparison: str, wall: list[list[float]], aim: float | None = None) -> dict[str, object]:
