@@ -22,8 +22,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.documents import append_result, read_results, replace_tables
-from cli.machine import environment, forget_peak_memory, peak_memory_bytes
+from cli.machine import environment
 from continual_dml.memory.class_statistics import ClassStatistics, measure_classes
+from continual_dml.process_memory import forget_peak_memory, peak_memory_bytes
 from continual_dml.settings import CLASS_RANK
 from storage.tensor_files import render_tensors
 

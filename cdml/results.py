@@ -64,19 +64,36 @@ class TaskEstimate:
     Attributes:
         plan: what the folder holds.
         steps: of optimisation.
-        seconds: a guess, from a few steps that were taken and thrown away.
+        seconds: once the images are read; a guess, from a few steps that were taken and thrown away.
         disk_bytes: that a new generation would take.
+        total_seconds: of all of it, starting and reading included.
+        stages: seconds of each part.
+        peak_memory_bytes: of this process; None where the system does not tell.
+        growth_bytes: by how much the workspace would be larger.
     """
 
     plan: FolderPlan
     steps: int
     seconds: float
     disk_bytes: int
+    total_seconds: float
+    stages: Mapping[str, float]
+    peak_memory_bytes: int | None
+    growth_bytes: int
 
     @classmethod
     def of(cls, plan: TaskPlan, estimate: IngestEstimate) -> TaskEstimate:
         """Return the result of what the command line's dry run gave."""
-        return cls(FolderPlan.of(plan), estimate.steps, estimate.seconds, estimate.disk_bytes)
+        return cls(
+            FolderPlan.of(plan),
+            estimate.steps,
+            estimate.seconds,
+            estimate.disk_bytes,
+            estimate.total_seconds,
+            estimate.stages,
+            estimate.peak_memory_bytes,
+            estimate.growth_bytes,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from cli.benchmark_request import BenchmarkRequest, planned_runs
 from cli.benchmark_runs import asked, claimed, is_done, read_run, run_file
-from cli.machine import environment, forget_peak_memory, peak_memory_bytes
+from cli.machine import environment
 from continual_dml.errors import SettingsError
+from continual_dml.process_memory import forget_peak_memory, peak_memory_bytes
 
 if TYPE_CHECKING:
     import numpy as np

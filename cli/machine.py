@@ -1,15 +1,13 @@
-"""What a figure was measured with: versions, the machine, and the memory of this process."""
+"""What a figure was measured with: versions and the machine."""
 
 from __future__ import annotations
 
 import os
 import platform
-from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
 _PACKAGES = ("torch", "torchvision", "avalanche-lib", "faiss-cpu", "numpy", "pillow", "sqlalchemy")
-_PEAK = "5"  # what Linux takes for "forget the peak of the resident memory"
 
 
 def environment() -> dict[str, object]:
@@ -21,22 +19,6 @@ def environment() -> dict[str, object]:
         "cores": os.cpu_count(),
         **_accelerator(),
     }
-
-
-def forget_peak_memory() -> None:
-    """Start a new measurement of the peak, where the system can."""
-    with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text(_PEAK)
-
-
-def peak_memory_bytes() -> int | None:
-    """Return the peak of the resident memory since :func:`forget_peak_memory`; None where it is not known."""
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-    except OSError:
-        return None
-    peak = next((line.split() for line in lines if line.startswith("VmHWM:")), None)
-    return None if peak is None else int(peak[1]) * 1024
 
 
 def _accelerator() -> dict[str, str]:

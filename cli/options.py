@@ -270,7 +270,10 @@ TensorBoard = Annotated[
         "forgetting. Needs pip install 'cdml[tensorboard]'.",
     ),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would happen, and how long it takes.")]
+DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Only say what would happen, and what it takes: time, memory, disk."),
+]
 
 Neighbours = Annotated[int, typer.Option("--neighbours", "-k", min=1, help="Neighbours per query image.")]
 Sheet = Annotated[

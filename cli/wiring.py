@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cli.disk_speed import disk_speed
 from continual_dml.settings import NO_LIMIT, RefreshBudget, Settings
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from storage.reader import WorkspaceReader
     from storage.store import WorkspaceStore
     from storage.workspace import Workspace
+
+UNLOADING = 0.8
+"""What ending a process takes, as a share of what loading its libraries took."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,18 +200,20 @@ def run_dry(
     request: IngestRequest, workspace: Workspace, listener: ProgressListener
 ) -> tuple[TaskPlan, IngestEstimate]:
     """Plan a folder and estimate the ingest; nothing is learned or published."""
-    with writing(workspace, listener) as store:
-        begin = time.perf_counter()
-        plan = _plan(request, workspace, store, listener)
-        per_image = (time.perf_counter() - begin) / max(1, len(plan.task.records))
-        from continual_dml.workflows.estimate_ingest import KnownItems, estimate_ingest
+    from continual_dml.process_memory import forget_peak_memory
 
-        tasks = store.tasks()
-        known = KnownItems(
-            gallery=sum(one.train_images for one in (*tasks, *store.additions())),
-            queries=sum(task.query_images for task in tasks),
-            categories=len(store.category_ids()),
-            tasks=len(tasks),
-            read_seconds_per_image=per_image,
+    forget_peak_memory()  # of what a long-lived program did before
+    begin = time.perf_counter()
+    with writing(workspace, listener) as store:
+        opened = time.perf_counter()
+        plan = _plan(request, workspace, store, listener)
+        read = time.perf_counter()
+        import continual_dml.workflows.ingest_task  # noqa: F401 - as the ingest does: most of its start
+        from continual_dml.workflows.estimate_ingest import Surroundings, estimate_ingest
+
+        loading = opened - begin + time.perf_counter() - read
+        replaces = workspace.keep_generations == 1
+        around = Surroundings(loading * (1 + UNLOADING), read - opened, *disk_speed(workspace.root), replaces)
+        return plan, estimate_ingest(
+            plan, request.settings, request.refresh, store, around, listener, request.budget
         )
-        return plan, estimate_ingest(plan, request.settings, request.refresh, known, listener, request.budget)

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.side_by_side.rows import Work
-from cli.machine import forget_peak_memory, peak_memory_bytes
+from continual_dml.process_memory import forget_peak_memory, peak_memory_bytes
 
 _MB = 2**20
 _LEAST = 1.0

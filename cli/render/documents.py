@@ -126,6 +126,10 @@ def dry_run_document(plan: TaskPlan, estimate: IngestEstimate) -> dict[str, Any]
             "steps": estimate.steps,
             "seconds": round(estimate.seconds, 1),
             "disk_bytes": estimate.disk_bytes,
+            "total_seconds": round(estimate.total_seconds, 1),
+            "stages": {name: round(seconds, 2) for name, seconds in estimate.stages.items()},
+            "peak_memory_bytes": estimate.peak_memory_bytes,
+            "growth_bytes": estimate.growth_bytes,
         },
     }
 

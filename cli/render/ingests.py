@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cli.render.amounts import counted, seconds, share, size
+from cli.render.amounts import UNKNOWN, counted, seconds, share, size
 from cli.render.documents import category_counts, dry_run_document, ingest_document, ingest_seconds
 from cli.render.gates import refused_line
 from cli.render.matrices import definitions, members_table, without_positive
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from cli.wiring import IngestOutcome
     from continual_dml.workflows.estimate_ingest import IngestEstimate
     from continual_dml.workflows.plan_task import TaskPlan
+
+LEAST_SHOWN = 0.05  # seconds: what would be shown as none is left out
 
 
 def show_ingest(shell: Shell, outcome: IngestOutcome) -> None:
@@ -72,7 +74,20 @@ def show_dry_run(shell: Shell, plan: TaskPlan, estimate: IngestEstimate) -> None
     headings = ["category", "", "to learn", "held out"]
     shell.emit(rendered(Table(title, headings, [*rows, total], (len(rows),))))
     show_plan(shell, plan)
+    shell.emit("\n" + rendered(_expected(estimate)))
     shell.emit(
-        f"\nabout {seconds(estimate.seconds)} after reading the images ({estimate.steps} training steps), "
+        f"\nabout {seconds(estimate.total_seconds)} ({estimate.steps} training steps), "
         f"{size(estimate.disk_bytes)} on disk; nothing was changed"
     )
+
+
+def _expected(estimate: IngestEstimate) -> Table:
+    """Return what an ingest would take, by part."""
+    rows = [[name, seconds(value)] for name, value in estimate.stages.items() if value >= LEAST_SHOWN]
+    rows += [
+        ["all of it", seconds(estimate.total_seconds)],
+        ["most memory", UNKNOWN if estimate.peak_memory_bytes is None else size(estimate.peak_memory_bytes)],
+        ["disk, while it runs", size(estimate.disk_bytes)],
+        ["disk, afterwards more", size(max(0, estimate.growth_bytes))],
+    ]
+    return Table("It would take about", ["", ""], rows, (len(rows) - 4,))

@@ -1,202 +1,299 @@
-"""Foretell what an ingest will cost, by taking a few real steps on random images of the same size."""
+"""Foretell what an ingest will take: its parts are done in a small size on this machine and scaled up."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from continual_dml.embedding.cohort import build_member
-from continual_dml.embedding.embedder import Embedder, embedder_state
-from continual_dml.embedding.extract import BATCH_IMAGES, extract_each
-from continual_dml.embedding.precision import Compute, choose_compute
-from continual_dml.memory.discriminant_head import unit_rows
-from continual_dml.memory.drift_doubt import MOST_DIRECTIONS
-from continual_dml.ports import ProgressListener, SilentListener
+from continual_dml.embedding.embedder import Embedder
+from continual_dml.embedding.precision import choose_compute
+from continual_dml.ports import ProgressListener, Store
+from continual_dml.process_memory import peak_memory_bytes, resident_memory_bytes
 from continual_dml.records import LabelledImages
 from continual_dml.settings import NO_LIMIT, RefreshBudget, Settings
-from continual_dml.strategies.hooks import StepHooks
 from continual_dml.strategies.job import TrainingJob
-from continual_dml.strategies.members import Member, Teachers
 from continual_dml.strategies.recipes import Recipe, recipe_for
-from continual_dml.strategies.training import train
-from continual_dml.strategies.trunks import views_to_keep, with_frozen_trunks
+from continual_dml.strategies.trunks import views_to_keep
+from continual_dml.workflows.calibration import Calibration
+from continual_dml.workflows.expected_files import (
+    CATALOGUE_BYTES_PER_ITEM,
+    PICTURES,
+    Holdings,
+    generation_bytes,
+)
 from continual_dml.workflows.plan_task import TaskPlan
+from continual_dml.workflows.precision_check import MOST_CHECKED
+from continual_dml.workflows.state_files import stored_state
 
-WARM_UP_STEPS = 1
-MEASURED_STEPS = 2
-FINGERPRINT_BYTES = 40  # with the number of its item
-CATALOGUE_BYTES_PER_ITEM = 400  # one row, its indexes and an ordinary path
+FILES = 20  # of a generation, each flushed to the disk
+PAINTING = 2.0  # a picture of a report's page is read, scaled and written again
+LEARNED_COPIES = 8  # of all new features in double precision, while drift is fitted to them
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What only the caller can tell.
+
+    ``start_seconds``: of loading and unloading the program; ``read_seconds``: of reading the new images, as
+    it was just done; ``flush_seconds`` of writing a small file for good, ``byte_seconds`` of each byte of a
+    large one; ``replaces``: whether the live generation goes once the next one is live.
+    """
+
+    start_seconds: float = 0.0
+    read_seconds: float = 0.0
+    flush_seconds: float = 0.0
+    byte_seconds: float = 0.0
+    replaces: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class KnownItems:
-    """What the workspace holds already, and how long one image takes to read and decode."""
+    """What the workspace holds.
+
+    ``there``: gallery images whose task's folder is still there; ``queries`` of each task, oldest first.
+    """
 
     gallery: int
-    queries: int
+    there: int
+    queries: tuple[int, ...]
     categories: int
-    tasks: int
-    read_seconds_per_image: float = 0.0
+
+    @classmethod
+    def of(cls, store: Store) -> KnownItems:
+        """Count what is in a workspace, without a look at any image."""
+        tasks = store.tasks()
+        every = (*tasks, *store.additions())
+        return cls(
+            gallery=sum(one.train_images for one in every),
+            there=sum(one.train_images for one in every if Path(one.source).is_dir()),
+            queries=tuple(task.query_images for task in tasks),
+            categories=len(store.category_ids()),
+        )
+
+    @property
+    def tasks(self) -> int:
+        """Number of tasks that were learned."""
+        return len(self.queries)
+
+    def asked_again(self, most: int, tasks: int) -> int:
+        """Return how many queries of the first ``tasks`` are asked after the next one, ``most`` in all."""
+        return sum(min(of_task, max(1, most // tasks)) for of_task in self.queries[:tasks])
+
+    def asked(self, most: int) -> int:
+        """Return how many queries the live generation was measured with and keeps."""
+        if not self.queries:
+            return 0
+        return self.asked_again(most, self.tasks - 1) + min(self.queries[-1], most)
 
 
 @dataclass(frozen=True, slots=True)
 class IngestEstimate:
-    """What an ingest will take, reading the new images not counted.
+    """What an ingest will take.
 
     ``steps`` and ``seconds_per_step`` of training; ``embedded_images`` and ``seconds_per_image`` of feature
-    extraction; ``seconds`` of all of it; ``disk_bytes`` of the generation to be written and the copies of
-    query images (the generation before it is removed afterwards).
+    extraction; ``stages``: seconds of each part of the command, named as in a report, ``start`` of the
+    program and ``read`` of the new images among them; ``disk_bytes``: of the generation to be written and the
+    copies of query images; ``growth_bytes``: by how much the workspace is larger once the generation before
+    is gone; ``peak_memory_bytes``: None where the system does not tell.
     """
 
     steps: int
     seconds_per_step: float
     embedded_images: int
     seconds_per_image: float
-    seconds: float
+    stages: Mapping[str, float]
     disk_bytes: int
+    growth_bytes: int
+    peak_memory_bytes: int | None
+
+    @property
+    def total_seconds(self) -> float:
+        """Of the whole command."""
+        return sum(self.stages.values())
+
+    @property
+    def seconds(self) -> float:
+        """Of what follows once the new images are read."""
+        return self.total_seconds - self.stages["start"] - self.stages["read"]
 
 
 def estimate_ingest(
     plan: TaskPlan,
     settings: Settings,
     refresh: str,
-    known: KnownItems,
+    store: Store,
+    around: Surroundings,
     listener: ProgressListener,
     budget: RefreshBudget = NO_LIMIT,
 ) -> IngestEstimate:
-    """Measure the workspace's network on this machine and scale up.
+    """Measure what the task needs on this machine, in a small size, and scale up.
 
     Args:
         plan: of the task.
         settings: of the workspace, with the options of the ingest over them.
         refresh: what will happen to earlier tasks' items.
-        known: what is in the workspace.
+        store: the workspace.
+        around: what else is known.
         listener: told of the progress.
-        budget: how much of them may be embedded anew; of a time nothing can be told before.
+        budget: how much of the earlier items may be embedded anew.
 
     Raises:
         SettingsError: the device is not there.
+        CorruptIndex: a file of the live generation differs from its manifest.
     """
-    compute = choose_compute(settings.training.device, settings.training.precision)
-    embedders = [
-        build_member(settings.model, None, number, seed=0).to(compute.device)
-        for number in range(settings.model.cohort)
-    ]
-    recipe = recipe_for(settings.training) if known.tasks else Recipe()
-    moved = recipe.learns and plan.trainable
-    listener.start("measuring the speed of this machine", 2)
-    seconds_per_image = _seconds_per_image(embedders, compute)
-    listener.advance()
-    steps, seconds_per_step, kept_views = 0, 0.0, 0
-    if moved:
-        job = _counted_job(plan, settings)
-        steps = job.steps()
-        if settings.training.train_stages is not None:
-            kept_views = views_to_keep(job)
-        seconds_per_step = _seconds_per_step(plan, settings, recipe, embedders, compute, known.tasks)
-    listener.advance()
-    reread = known.gallery if moved and refresh in ("auto", "reembed") else 0
-    reread = reread if budget.items is None else min(reread, budget.items)
-    # With both models each: half a look is with one of them.
-    looks = 2 + 2 * settings.training.drift_views if known.tasks and moved else 1
-    looks += kept_views
-    again = min(known.queries, settings.evaluation.earlier_queries)
-    images = len(plan.gallery_rows) * looks + len(plan.query_rows) + again + reread
-    seconds = steps * seconds_per_step + images * seconds_per_image
-    seconds += (again + reread) * known.read_seconds_per_image
-    disk = _disk_bytes(plan, embedders, known, again, settings.training.class_rank)
-    return IngestEstimate(steps, seconds_per_step, images, seconds_per_image, seconds, disk)
+    return _Estimate(plan, settings, store, around, listener).made(refresh, budget)
 
 
-class _Clock(StepHooks):
-    """Notes when each optimisation step ended."""
+class _Estimate:
+    """One estimate: the values that its parts share."""
 
-    def __init__(self) -> None:
-        self.ends: list[float] = []
+    def __init__(
+        self,
+        plan: TaskPlan,
+        settings: Settings,
+        store: Store,
+        around: Surroundings,
+        listener: ProgressListener,
+    ) -> None:
+        self.plan, self.settings, self.around, self.listener = plan, settings, around, listener
+        self.new, self.asked_new = len(plan.gallery_rows), len(plan.query_rows)
+        self.known = KnownItems.of(store)
+        head = store.head()
+        state = None if head is None else stored_state(store.open_generation(head), settings.model.cohort)
+        self.compute = choose_compute(settings.training.device, settings.training.precision)
+        self.calibration = Calibration(settings, self.compute, state)
+        self.recipe = Recipe() if state is None else recipe_for(settings.training)
+        self.moved = self.recipe.learns and plan.trainable
+        self.reading = around.read_seconds / max(1, len(plan.task.records))
 
-    def after_update(self) -> bool:
-        self.ends.append(time.perf_counter())
-        return True
-
-
-def _images(count: int, side: int) -> NDArray[np.uint8]:
-    return np.random.default_rng(0).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
-
-
-def _seconds_per_image(embedders: Sequence[Embedder], compute: Compute) -> float:
-    pixels = _images(BATCH_IMAGES, embedders[0].settings.stored_side_pixels)
-    extract_each(embedders, pixels, compute)
-    begin = time.perf_counter()
-    extract_each(embedders, pixels, compute)
-    return (time.perf_counter() - begin) / BATCH_IMAGES
-
-
-def _counted_job(plan: TaskPlan, settings: Settings) -> TrainingJob:
-    """Return the task as a job that knows how many steps it takes, and nothing else."""
-    number = {name: position for position, name in enumerate(plan.categories)}
-    labels = np.array([number[r.category] for r in plan.records(plan.gallery_rows)], dtype=np.int64)
-    images = LabelledImages(plan.task.pixels[plan.gallery_rows[:0]], labels)  # only counted, never read
-    return TrainingJob("", (), images, Recipe(), settings.training, 0)
-
-
-def _seconds_per_step(
-    plan: TaskPlan,
-    settings: Settings,
-    recipe: Recipe,
-    embedders: Sequence[Embedder],
-    compute: Compute,
-    tasks: int,
-) -> float:
-    """Return the seconds of one step as the task would take it: its networks, its teachers, its batch."""
-    training = settings.training
-    classes = min(training.batch_categories, len(plan.categories))
-    labels = np.repeat(np.arange(max(classes, 2), dtype=np.int64), training.images_per_category)
-    images = LabelledImages(_images(len(labels), settings.model.stored_side_pixels), labels)
-    old = None
-    if recipe.needs_old_outputs:
-        random = np.random.default_rng(0)
-        old = unit_rows(random.standard_normal((len(labels), settings.model.embedding_dim)))
-    virtual = (old,) * (tasks - 1) if old is not None and recipe.virtual else ()
-    means = old[:classes] if old is not None and recipe.soft_labels else None
-    teachers = Teachers(old, virtual, means)
-    members = tuple(
-        Member(
-            embedder,
-            build_member(settings.model, None, number, seed=1) if recipe.specialist else None,
-            teachers,
+    def made(self, refresh: str, budget: RefreshBudget) -> IngestEstimate:
+        """Return the estimate."""
+        self.listener.start("measuring the speed of this machine", 4)
+        embedders = self.calibration.networks()
+        look = self.calibration.look(embedders)
+        self.listener.advance()
+        again, reread, carried = self._earlier(refresh, budget, look)
+        check = 0.0
+        if self.compute.bf16 and self.asked_new:
+            check = min(self.asked_new, MOST_CHECKED) * self.calibration.look(embedders, in_full=True)
+        steps, per_step, learn = self._learning(embedders, look)
+        compare = self._evaluation(reread + carried)
+        self.listener.advance()
+        before, after = self._holdings(carried)
+        disk = generation_bytes(after, embedders, self.settings.training.class_rank)
+        replaced = generation_bytes(before, embedders, self.settings.training.class_rank)
+        kept = self._copies()
+        stages = {
+            "start": self.around.start_seconds,
+            "read": self.around.read_seconds,
+            "learn": learn,
+            "refresh": reread * (self.reading + look) + carried * self._carrying(carried),
+            "embed queries": self.asked_new * look + again * (self.reading + look),
+            "check precision": check,
+            "evaluate": compare,
+            "write": disk * self.around.byte_seconds + (FILES + self.asked_new) * self.around.flush_seconds,
+            "publish": disk * self.around.byte_seconds + PAINTING * self.reading * min(PICTURES, self.new),
+        }
+        images = self.new * (self._looks + self._kept_views) + self.asked_new + again + reread
+        replaced = replaced if self.known.tasks and self.around.replaces else 0
+        memory = self._memory(embedders, reread)
+        return IngestEstimate(
+            steps, per_step, images, look, stages, disk + kept, disk + kept - replaced, memory
         )
-        for number, embedder in enumerate(embedders)
-    )
-    short = replace(training, steps=WARM_UP_STEPS + MEASURED_STEPS, epochs=None)
-    job = TrainingJob("estimate", members, images, recipe, short, 0)
-    job = with_frozen_trunks(job, compute, SilentListener(), None)
-    clock = _Clock()
-    train(job, compute, SilentListener(), clock)
-    return (clock.ends[-1] - clock.ends[WARM_UP_STEPS - 1]) / MEASURED_STEPS
 
+    @property
+    def _looks(self) -> int:
+        """How often each new image is looked at: by the model before and after, and views by both."""
+        return 2 + 2 * self.settings.training.drift_views if self.known.tasks and self.moved else 1
 
-def _disk_bytes(
-    plan: TaskPlan, embedders: Sequence[Embedder], known: KnownItems, again: int, rank: int
-) -> int:
-    items = len(plan.gallery_rows) + known.gallery
-    categories = known.categories + len(plan.new_categories)
-    total = 2 * 8 * items  # ids, in the part and in the index
-    total += FINGERPRINT_BYTES * (items + known.queries + len(plan.query_rows))
-    for embedder in embedders:
-        features, dim = embedder.feature_dim, embedder.settings.embedding_dim
-        total += items * (
-            2 * features + 2 * 4 * dim
-        )  # half-precision feature, vector and its copy in the index
-        total += sum(array.nbytes for array in embedder_state(embedder).values())
-        total += 8 * (categories * (features + 2 * dim + 7) + features * features)  # statistics
-        total += max(0, min(items - categories, rank * categories)) * (2 * features + 4)  # directions of each
-        total += 8 * features * (dim + 1)  # head
-        total += 4 * known.tasks * features * (features + 2 + 2 * MOST_DIRECTIONS)  # drift maps, doubt
-        total += 2 * features * (again + len(plan.query_rows))  # queries as they were born
-    copies = sum(record.size_bytes for record in plan.records(plan.query_rows))
-    catalogue = CATALOGUE_BYTES_PER_ITEM * (len(plan.gallery_rows) + len(plan.query_rows))
-    return total + copies + catalogue
+    @property
+    def _kept_views(self) -> int:
+        """How many views of each new image frozen layers look at before the training begins."""
+        frozen = self.moved and self.settings.training.train_stages is not None
+        return views_to_keep(self._job()) if frozen else 0
+
+    def _earlier(self, refresh: str, budget: RefreshBudget, look: float) -> tuple[int, int, int]:
+        """Return how many queries are embedded again, items embedded anew, and items carried."""
+        known, most = self.known, self.settings.evaluation.earlier_queries
+        if not self.moved or not known.tasks:
+            return 0, 0, known.gallery
+        reread = known.there if refresh in ("auto", "reembed") else 0
+        if refresh == "auto" and budget.items is not None:
+            reread = min(reread, budget.items)
+        if refresh == "auto" and budget.seconds is not None:
+            reread = min(reread, round(budget.seconds / (self.reading + look)))
+        return known.asked_again(most, known.tasks), reread, known.gallery - reread
+
+    def _learning(self, embedders: Sequence[Embedder], look: float) -> tuple[int, float, float]:
+        """Return the number of steps, the seconds of one, and those of all that learning does."""
+        categories = len(self.plan.categories)
+        seconds = self.new * (self._looks + self._kept_views) * look
+        if self._looks > 1:
+            seconds += self.new * self.settings.training.drift_views * self.calibration.distortion()
+        seconds += self.calibration.memory(self.new, categories, moved=self.moved)
+        self.listener.advance()
+        if not self.moved:
+            return 0, 0.0, seconds
+        steps = self._job().steps()
+        per_step, first = self.calibration.step(embedders, self.recipe, categories)
+        self.listener.advance()
+        return steps, per_step, seconds + first + steps * per_step
+
+    def _job(self) -> TrainingJob:
+        """Return the task as a job that knows how many steps it takes, and nothing else."""
+        number = {name: position for position, name in enumerate(self.plan.categories)}
+        records = self.plan.records(self.plan.gallery_rows)
+        labels = np.array([number[record.category] for record in records], dtype=np.int64)
+        counted_only = LabelledImages(self.plan.task.pixels[self.plan.gallery_rows[:0]], labels)
+        return TrainingJob("", (), counted_only, Recipe(), self.settings.training, 0)
+
+    def _evaluation(self, earlier: int) -> float:
+        known, most = self.known, self.settings.evaluation.earlier_queries
+        unknown = self.new if known.tasks else 0  # tried on the gallery before
+        asked = known.asked_again(most, known.tasks) + self.asked_new + unknown
+        categories = known.categories + len(self.plan.new_categories)
+        return self.calibration.comparison(asked, self.new + earlier, categories)
+
+    def _carrying(self, carried: int) -> float:
+        return self.calibration.carried() if carried else 0.0
+
+    def _holdings(self, carried: int) -> tuple[Holdings, Holdings]:
+        """Return what the live generation holds, and what the next one will."""
+        known, most = self.known, self.settings.evaluation.earlier_queries
+        steps = known.tasks if carried and self.moved else 0
+        before, again = known.asked(most), known.asked_again(most, known.tasks)
+        asked = again + min(self.asked_new, most)
+        born = sum(known.queries) if steps > 1 else before  # none is older where all was embedded anew
+        categories = known.categories + len(self.plan.new_categories)
+        return (
+            Holdings(known.gallery, known.categories, born, before, max(0, steps - 1)),
+            Holdings(
+                known.gallery + self.new,
+                categories,
+                born + self.asked_new if steps else asked,
+                asked,
+                steps,
+            ),
+        )
+
+    def _copies(self) -> int:
+        """Return the bytes of what the workspace keeps beside its generations."""
+        copies = sum(record.size_bytes for record in self.plan.records(self.plan.query_rows))
+        return copies + CATALOGUE_BYTES_PER_ITEM * (self.new + self.asked_new)
+
+    def _memory(self, embedders: Sequence[Embedder], reread: int) -> int | None:
+        """Return the peak: what measuring took, or what is there now and the largest arrays to come."""
+        peak, now = peak_memory_bytes(), resident_memory_bytes()
+        if peak is None or now is None:
+            return None
+        width = sum(embedder.feature_dim for embedder in embedders)
+        dim = sum(embedder.settings.embedding_dim for embedder in embedders)
+        views = self.settings.training.drift_views if self._looks > 1 else 0
+        widest = max(embedder.feature_dim for embedder in embedders)
+        learning = LEARNED_COPIES * 8 * self.new * (1 + views) * widest
+        items = self.known.gallery + self.new
+        gallery = items * (2 * width + 3 * 4 * dim) + (reread + self.new) * 2 * 4 * width
+        return max(peak, now + max(learning, gallery))

@@ -18,7 +18,7 @@ from continual_dml.ports import ProgressListener
 from continual_dml.workflows.evaluate import Labelled
 
 MOST_CHECKED = 500
-"""In single precision an image takes two to three times as long: a bounded part of any task."""
+"""In single precision an image takes about twice as long: a bounded part of any task."""
 ALLOWED_LOSS = 0.001
 FEWEST_LOST = 3
 """Queries lost beyond those won: one or two are decided by the last bits of a tie."""
