@@ -23,8 +23,14 @@ class Ran:
 
 
 def environment_of_commands() -> dict[str, str]:
-    """Return the environment without what is said to benchmarks: cdml refuses variables unknown to it."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("CDML_BENCH_")}
+    """Return the environment as a user has it.
+
+    That is without what is said to benchmarks, because cdml refuses variables unknown to it, and with modules
+    that are compiled once: every installation keeps them, whatever a developer's machine does.
+    """
+    known = {name: value for name, value in os.environ.items() if not name.startswith("CDML_BENCH_")}
+    known.pop("PYTHONDONTWRITEBYTECODE", None)
+    return known
 
 
 def cdml(*arguments: str, accepted: Sequence[int] = (0,)) -> Ran:

@@ -1,39 +1,16 @@
-"""The entry point ``cdml``: which commands there are. Imports nothing heavy."""
+"""The entry point ``cdml``: which commands there are. It imports nothing heavy, and no other command."""
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
 from gc import set_threshold
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 import typer
 import typer.main
 from typer.core import TyperGroup
 
-from cli.commands.add import add
-from cli.commands.backup import backup
-from cli.commands.benchmark import benchmark
-from cli.commands.compact import compact
-from cli.commands.config import config
-from cli.commands.delete import delete
-from cli.commands.demo import demo
-from cli.commands.export import export
-from cli.commands.gc import gc
-from cli.commands.generations import generations
-from cli.commands.import_embeddings import import_embeddings
-from cli.commands.ingest_task import ingest_task
-from cli.commands.init import init
-from cli.commands.promote import promote
-from cli.commands.query import query
-from cli.commands.refresh import refresh
-from cli.commands.report import report
-from cli.commands.restore import restore
-from cli.commands.rollback import rollback
-from cli.commands.serve import serve
-from cli.commands.statistics import statistics
-from cli.commands.status import status
-from cli.commands.tag import tag
-from cli.commands.tasks import tasks
-from cli.commands.verify import verify
+from cli.commands_on_demand import CommandsOnDemand
 from cli.shared_options import add_shared_options
 from continual_dml import __version__
 
@@ -68,32 +45,34 @@ def whole(
     del version  # answered by its callback
 
 
-app.command("init")(init)
-app.command("ingest-task")(ingest_task)
-app.command("add")(add)
-app.command("refresh")(refresh)
-app.command("query")(query)
-app.command("serve")(serve)
-app.command("report")(report)
-app.command("tasks")(tasks)
-app.command("status")(status)
-app.command("statistics")(statistics)
-app.command("generations")(generations)
-app.command("rollback")(rollback)
-app.command("promote")(promote)
-app.command("tag")(tag)
-app.command("delete")(delete)
-app.command("compact")(compact)
-app.command("gc")(gc)
-app.command("verify")(verify)
-app.command("backup")(backup)
-app.command("restore")(restore)
-app.command("export")(export)
-app.command("import-embeddings")(import_embeddings)
-app.command("demo")(demo)
-app.command("benchmark")(benchmark)
-app.add_typer(config, name="config")
-
+COMMANDS = (
+    "init",
+    "ingest-task",
+    "add",
+    "refresh",
+    "query",
+    "serve",
+    "report",
+    "tasks",
+    "status",
+    "statistics",
+    "generations",
+    "rollback",
+    "promote",
+    "tag",
+    "delete",
+    "compact",
+    "gc",
+    "verify",
+    "backup",
+    "restore",
+    "export",
+    "import-embeddings",
+    "demo",
+    "benchmark",
+    "config",
+)
+"""In the order in which they are listed."""
 
 RARELY = 20_000, 20, 50
 """Libraries make hundreds of thousands of objects that stay: looking through them again and again for garbage
@@ -101,9 +80,10 @@ would take a good part of every command that imports torch."""
 
 
 def command_line() -> TyperGroup:
-    """Return the whole command line: every command of ``app``, with the shared options."""
+    """Return the whole command line, every command with the shared options."""
     group = cast("TyperGroup", typer.main.get_command(app))
     add_shared_options(group)
+    group.commands = cast("MutableMapping[str, Any]", CommandsOnDemand(COMMANDS, add_shared_options))
     return group
 
 

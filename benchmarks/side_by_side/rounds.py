@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 from typing import Any
 
 from benchmarks.side_by_side.processes import ArmProcess
@@ -41,18 +41,17 @@ def measure(row: Row, *, quick: bool, profile_into: Path | None = None) -> dict[
         for arm in row.all_arms():
             arms.append(ArmProcess(arm, folder, sizes, Path(scratch)))
             open_arms.callback(arms[-1].close)
-        _require_same(row, arms)
-        times = [_times(arm, row.shortest) for arm in arms]
+        if not row.long:
+            _require_same(row, arms)
+        times = [1 if row.long else _times(arm, row.shortest) for arm in arms]
         figures: list[Figures] = [{} for _ in arms]
         for number in range(rounds):
-            order = [*range(len(arms)), *reversed(range(len(arms)))]
-            halves: list[list[dict[str, float]]] = [[] for _ in arms]
-            for place in order:
-                halves[place].append(arms[place].time(times[place]))
-            for found, (first, second) in zip(figures, halves, strict=True):
-                for name in first:
-                    found.setdefault(name, []).append((first[name] + second[name]) / 2)
+            for found, taken in zip(figures, _round(arms, times, _order(row, number)), strict=True):
+                for name in taken[0]:
+                    found.setdefault(name, []).append(fmean(one[name] for one in taken))
             print(f"{row.name}: round {number + 1} of {rounds}", file=sys.stderr, flush=True)
+            if row.long and number == 0:
+                _require_same(row, arms)
         if profile_into is not None:
             profile_into.parent.mkdir(parents=True, exist_ok=True)
             arms[0].profile(profile_into)
@@ -65,6 +64,22 @@ def measure(row: Row, *, quick: bool, profile_into: Path | None = None) -> dict[
         "load": round(os.getloadavg()[0], 2),
         "figures": {arm.arm.name: found for arm, found in zip(arms, figures, strict=True)},
     }
+
+
+def _order(row: Row, number: int) -> list[int]:
+    """Return the places of the arms in the order in which a round asks them."""
+    forth = list(range(len(row.all_arms())))
+    if row.long:
+        return forth if number % 2 == 0 else forth[::-1]
+    return [*forth, *reversed(forth)]
+
+
+def _round(arms: list[ArmProcess], times: list[int], order: list[int]) -> list[list[dict[str, float]]]:
+    """Return the figures of each arm's runs."""
+    taken: list[list[dict[str, float]]] = [[] for _ in arms]
+    for place in order:
+        taken[place].append(arms[place].time(times[place]))
+    return taken
 
 
 def _require_same(row: Row, arms: list[ArmProcess]) -> None:

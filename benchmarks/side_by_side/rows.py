@@ -56,9 +56,9 @@ class Target:
     """What a figure should be.
 
     With ``against`` it is that arm's figure for one unit over ours, with ``inverse`` ours over that arm's;
-    else it is ours alone. ``figure`` is ``seconds``, ``processor``, ``memory`` (MB that a run needs at its
-    peak beyond what was there before) or a name of ``Work.figures``. The interval's lower end must be
-    ``at_least``, its upper end ``at_most``.
+    else it is ours alone. ``of`` names which arm is ours, where there are several. ``figure`` is
+    ``seconds``, ``processor``, ``memory`` (MB that a run needs at its peak beyond what was there before) or
+    a name of ``Work.figures``. The interval's lower end must be ``at_least``, its upper end ``at_most``.
     """
 
     figure: str = "seconds"
@@ -66,6 +66,7 @@ class Target:
     at_least: float = -math.inf
     at_most: float = math.inf
     inverse: bool = False
+    of: str = OURS
 
     def is_met(self, low: float, high: float) -> bool:
         """Return whether an interval keeps to it."""
@@ -88,6 +89,8 @@ class Row:
         rounds: of the full measurement; a quick one takes a third, at least three.
         shortest: seconds that a timed run lasts at least; work that takes less is repeated.
         again: whether ours is timed a second time.
+        long: whether a run takes minutes: nothing is run to warm up, and each round asks every arm once, in
+            one order and then in the other.
         limits: what limits ours, and what was tried, where an aim is missed.
     """
 
@@ -103,6 +106,7 @@ class Row:
     rounds: int = 15
     shortest: float = 0.3
     again: bool = True
+    long: bool = False
     limits: str = ""
 
     def sized(self, *, quick: bool) -> dict[str, Any]:

@@ -34,8 +34,8 @@ def _line(row: Row, result: Mapping[str, Any], verdict: Verdict) -> str:
     if target.against is not None:
         theirs = _figure(row, target.figure, median_of(figures, target.against, target.figure))
     cells = [
-        row.title,
-        _figure(row, target.figure, median_of(figures, OURS, target.figure)),
+        row.title if target.of == OURS else f"{row.title}, {target.of}",
+        _figure(row, target.figure, median_of(figures, target.of, target.figure)),
         target.against or "",
         theirs,
         str(verdict.found) if target.against is not None else "",
@@ -91,7 +91,8 @@ def _missed(row: Row, result: Mapping[str, Any]) -> list[str]:
         target = verdict.target
         against = f" against {target.against}" if target.against else ""
         end = verdict.found.low if target.at_least > float("-inf") else verdict.found.high
-        lines[-1] += f" {aim(row, target)}{against} with {shown(end)};"
+        own = "" if target.of == OURS else f" by {target.of}"
+        lines[-1] += f" {aim(row, target)}{own}{against} with {shown(end)};"
     lines[-1] = f"{lines[-1].rstrip(';')}. {row.limits}".rstrip()
     lines[-1] += f" Profile: `benchmarks/results/profiles/{row.name}.txt`."
     return lines

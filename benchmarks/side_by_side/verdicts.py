@@ -50,7 +50,7 @@ def verdicts(row: Row, result: Mapping[str, Any]) -> list[Verdict]:
 
 def _found(target: Target, result: Mapping[str, Any], figure: str) -> Interval:
     figures = result["figures"]
-    own = figures[OURS][figure]
+    own = figures[target.of][figure]
     if target.against is None:
         return median_with_interval(own)
     other = figures[target.against][figure]

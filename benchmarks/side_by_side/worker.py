@@ -44,15 +44,10 @@ def main() -> None:
 
 
 def _answer(work: Work, asked: dict[str, Any]) -> dict[str, Any]:
-    if asked["ask"] == "answers":
-        _prepare(work)
-        arrays = {name: np.asarray(value) for name, value in work.run().items()}
-        np.savez(asked["file"], **arrays)  # type: ignore[arg-type]
-        return {}
     if asked["ask"] == "profile":
         Path(asked["file"]).write_text(_profile(work))
         return {}
-    return _timed(work, asked["times"])
+    return _timed(work, asked["times"], asked["keep"])
 
 
 def _prepare(work: Work) -> None:
@@ -60,7 +55,7 @@ def _prepare(work: Work) -> None:
         work.before()
 
 
-def _timed(work: Work, times: int) -> dict[str, Any]:
+def _timed(work: Work, times: int, keep: str | None) -> dict[str, Any]:
     seconds = processor = 0.0
     memory = _LEAST
     gc.collect()  # no run pays for what another left behind
@@ -69,10 +64,13 @@ def _timed(work: Work, times: int) -> dict[str, Any]:
         forget_peak_memory()
         there = peak_memory_bytes() or 0  # what is there now: the peak was forgotten
         used, begin = _processor(), time.perf_counter()
-        work.run()
+        answers = work.run()
         seconds += time.perf_counter() - begin
         processor += _processor() - used
         memory = max(memory, ((peak_memory_bytes() or 0) - there) / _MB)
+        if keep is not None:
+            np.savez(keep, **{name: np.asarray(value) for name, value in answers.items()})  # type: ignore[arg-type]
+        del answers
     figures = {} if work.figures is None else dict(work.figures())
     each = work.amount * times
     return {"seconds": seconds / each, "processor": processor / each, "memory": memory, **figures}

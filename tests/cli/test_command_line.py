@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import cli
-from cli.app import app
+from cli.app import command_line
 from continual_dml import __version__
 
 ROOT = Path(cli.__file__).parent.parent
@@ -36,8 +36,24 @@ WITHOUT_WORKSPACE = {"benchmark"}
 
 
 def test_the_commands_are_those_that_are_documented():
-    assert [command.name for command in app.registered_commands] == COMMANDS
-    assert [group.name for group in app.registered_groups] == ["config"]
+    assert list(command_line().commands) == [*COMMANDS, "config"]
+    assert [command.name for command in command_line().commands.values()] == [*COMMANDS, "config"]
+
+
+def test_a_call_imports_the_command_that_it_names_and_no_other():
+    program = "import sys\nfrom cli.app import main\ntry:\n    main()\nfinally:\n    print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "tasks", "--help"], capture_output=True, text=True, check=True
+    )
+    imported = {name for name in done.stdout.split() if name.startswith("cli.commands.")}
+    assert imported == {"cli.commands.tasks"}
+
+
+def test_a_command_that_does_not_exist_is_no_command_and_imports_none():
+    commands = command_line().commands
+    assert "tsks" not in commands
+    assert commands.get("tsks") is None
+    assert "tasks" in commands
 
 
 @pytest.mark.parametrize("command", COMMANDS)
