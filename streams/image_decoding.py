@@ -100,13 +100,13 @@ def square_pixels(image: Image.Image, side: int) -> NDArray[np.uint8]:
     width, height = image.size
     short = min(width, height)
     left, top = (width - short) // 2, (height - short) // 2
-    square = image.resize(
-        (side, side),
-        Image.Resampling.BICUBIC,
-        box=(left, top, left + short, top + short),
-        reducing_gap=_REDUCING_GAP,
-    )
-    return np.array(square, dtype=np.uint8)  # a copy that may be written to
+    square = image.crop((left, top, left + short, top + short))
+    if short == side or short >= 2 * _REDUCING_GAP * side:  # from there on Pillow takes means of blocks first
+        square = square.resize((side, side), Image.Resampling.BICUBIC, reducing_gap=_REDUCING_GAP)
+        return np.array(square, dtype=np.uint8)  # a copy that may be written to
+    from streams.square_resizing import resized_square  # it takes torch, which not all that decodes needs
+
+    return resized_square(np.array(square, dtype=np.uint8), side)
 
 
 def too_many_bytes(size: int, limits: StreamSettings) -> str:

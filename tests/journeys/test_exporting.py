@@ -80,10 +80,10 @@ def test_the_example_of_the_guide_gives_the_vector_and_the_answer_of_a_query(cdm
     workspace = Workspace.open(learned_site.workspace)
     side = workspace.settings.model.stored_side_pixels
     pixels = read_image(str(folder / "some.jpg"), side, workspace.settings.streams).pixels
-    assert np.array_equal(names["squares"][0], pixels)
+    assert np.abs(names["squares"][0].astype(int) - pixels).max() <= 1  # by Pillow, and by torch
     with WorkspaceReader(workspace) as reader:
         searched = Searcher.open(reader.artefacts, "cpu").embed(pixels[None])
-    assert np.abs(names["embedding"] - searched).max() < 1e-5
+    assert np.abs(names["embedding"] - searched).max() < 1e-3
     told = cdml(
         "query", folder / "some.jpg", "-k", "5", "--no-threshold", "-w", learned_site.workspace, "--json"
     )

@@ -219,6 +219,23 @@ def test_the_centre_square_is_cut_out_of_a_wide_and_a_tall_picture():
         np.testing.assert_allclose(pixels.mean((0, 1)), RED, atol=8)  # the filter sees a little of the edge
 
 
+@pytest.mark.parametrize("side", [31, 60, 61, 100, 180])
+def test_a_square_is_resized_as_pillow_would_to_a_shade(side):
+    noise = np.random.default_rng(0).integers(0, 256, (15, 20, 3), dtype=np.uint8)
+    picture = Image.fromarray(noise).resize((160, 120), Image.Resampling.BILINEAR)
+    by_pillow = picture.crop((20, 0, 140, 120)).resize((side, side), Image.Resampling.BICUBIC)
+    pixels = square_pixels(picture, side)
+    assert pixels.flags.writeable
+    assert np.abs(pixels.astype(int) - np.asarray(by_pillow)).max() <= 2
+
+
+def test_a_far_larger_picture_is_reduced_by_pillow_first():
+    noise = np.random.default_rng(0).integers(0, 256, (120, 160, 3), dtype=np.uint8)
+    square = Image.fromarray(noise).crop((20, 0, 140, 120))
+    expected = np.asarray(square.resize((30, 30), Image.Resampling.BICUBIC, reducing_gap=2.0))
+    np.testing.assert_array_equal(square_pixels(Image.fromarray(noise), 30), expected)
+
+
 def test_a_square_of_the_right_size_is_not_resampled():
     noise = np.random.default_rng(0).integers(0, 256, (12, 17, 3), dtype=np.uint8)
     np.testing.assert_array_equal(square_pixels(Image.fromarray(noise), 12), noise[:, 2:14])
