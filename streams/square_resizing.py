@@ -18,6 +18,6 @@ def resized_square(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     >>> resized_square(np.full((4, 4, 3), 7, dtype=np.uint8), 2).tolist()
     [[[7, 7, 7], [7, 7, 7]], [[7, 7, 7], [7, 7, 7]]]
     """
-    planes = torch.from_numpy(pixels).permute(2, 0, 1)[None]
+    planes = torch.from_numpy(pixels)[None].permute(0, 3, 1, 2)  # channels last, and so is what comes out
     found = functional.interpolate(planes, (side, side), mode="bicubic", antialias=True)
     return np.ascontiguousarray(found[0].permute(1, 2, 0).numpy())

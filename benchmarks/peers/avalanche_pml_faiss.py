@@ -153,7 +153,8 @@ def learn(weights: Path, tasks: Sequence[Path], output: Path, recipe: Recipe) ->
         index = faiss.IndexFlatIP(DIMENSION)
         index.add(vectors)
         faiss.write_index(index, str(output / f"gallery-{task}.faiss"))
-        save_file(model.state_dict(), output / f"model-{task}.safetensors")
+        weights_now = {name: value.contiguous() for name, value in model.state_dict().items()}
+        save_file(weights_now, output / f"model-{task}.safetensors")
         for column, part in enumerate(benchmark.test_stream[: task + 1]):
             matrix[task, column] = recall_at_1(*embed(model, part.dataset), vectors, labels)
     return matrix

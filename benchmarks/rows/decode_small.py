@@ -20,9 +20,8 @@ if TYPE_CHECKING:
 
     import torch
 
-    from continual_dml.errors import UnreadableImage
-    from streams.image_reader import ReadImage
-
+PART_IMAGES = 256
+"""Photos that ours reads at a time, as in an ingest."""
 COMPARED = 16
 """Photos whose tensors are compared."""
 APART = 0.1
@@ -36,25 +35,21 @@ def prepare(folder: Path, sizes: Sizes) -> None:
 
 def ours(folder: Path, sizes: Sizes) -> Work:
     """The reader of an ingest, and the view of the network."""
-    import numpy as np
     import torch
 
     from continual_dml.embedding.freed_memory import freed_memory_kept
     from continual_dml.embedding.preprocessing import centre_crop, normalised
     from continual_dml.settings import StreamSettings
-    from streams.image_reader import read_many
+    from streams.image_reader import ThreadedImageReader
 
-    paths = photo_paths(folder)
-    stored, side = sizes["stored"], sizes["side"]
+    paths, cpu = photo_paths(folder), torch.device("cpu")
+    reader = ThreadedImageReader(sizes["stored"], StreamSettings())
 
     def batches() -> Iterator[torch.Tensor]:
-        pixels = np.empty((BATCH, stored, stored, 3), dtype=np.uint8)
-        images = read_many(paths, stored, StreamSettings())
-        for start in range(0, len(paths), BATCH):
-            count = min(BATCH, len(paths) - start)
-            for row in range(count):
-                pixels[row] = readable(next(images)).pixels
-            yield normalised(centre_crop(pixels[:count], side), torch.device("cpu"))
+        for start in range(0, len(paths), PART_IMAGES):
+            pixels, _ = reader.read(paths[start : start + PART_IMAGES])
+            for first in range(0, len(pixels), BATCH):
+                yield normalised(centre_crop(pixels[first : first + BATCH], sizes["side"]), cpu)
 
     def run() -> dict[str, torch.Tensor]:
         with freed_memory_kept():
@@ -78,13 +73,6 @@ def looked_at(batches: Iterator[torch.Tensor]) -> dict[str, torch.Tensor]:
         if not first:
             first.append(batch[:COMPARED].clone())
     return {"images": first[0]}
-
-
-def readable(image: ReadImage | UnreadableImage) -> ReadImage:
-    """Return an image that must be one."""
-    if isinstance(image, Exception):
-        raise image
-    return image
 
 
 def photo_paths(folder: Path) -> list[str]:

@@ -17,7 +17,7 @@ from benchmarks.peer_photos import (
     loader,
     usual_training_transform,
 )
-from benchmarks.rows.decode_small import photo_paths, prepare, readable
+from benchmarks.rows.decode_small import photo_paths, prepare
 from benchmarks.side_by_side.answers import mean_apart
 from benchmarks.side_by_side.rows import Arm, Row, Sizes, Target, Work
 
@@ -36,13 +36,12 @@ def ours(folder: Path, sizes: Sizes) -> Work:
     from continual_dml.embedding.preprocessing import training_views
     from continual_dml.settings import StreamSettings
     from continual_dml.strategies.prefetch import pixel_batch, prefetched
-    from streams.image_reader import read_many
+    from streams.image_reader import ThreadedImageReader
     from streams.pixel_rows import allocate_pixels
 
     paths = photo_paths(folder)
     pixels = allocate_pixels(len(paths), sizes["stored"], folder)
-    for row, image in enumerate(read_many(paths, sizes["stored"], StreamSettings())):
-        pixels[row] = readable(image).pixels
+    pixels[:], _ = ThreadedImageReader(sizes["stored"], StreamSettings()).read(paths)
     random = np.random.default_rng(0)
 
     def run() -> dict[str, torch.Tensor]:

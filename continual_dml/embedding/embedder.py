@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from continual_dml.embedding.backbones import build_backbone
 from continual_dml.embedding.batch_norm import fold_batch_norm, freeze_batch_norm
+from continual_dml.embedding.processor_layers import use_processor_layers
 from continual_dml.embedding.stages import Halves, halves_of
 from continual_dml.embedding.weights import load_backbone_weights
 from continual_dml.errors import GalleryError
@@ -119,6 +120,7 @@ def build_embedder(
         if settings.batch_norm_is_frozen:
             fold_batch_norm(backbone)
             freeze_batch_norm(backbone)
+        use_processor_layers(backbone)
         embedder = Embedder(backbone, feature_dim, settings)
     return embedder.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
