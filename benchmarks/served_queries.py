@@ -41,11 +41,11 @@ WARM, SERVED, COLD = "HTTP request to the server", "cdml query, server running",
 TARGET = f"/api/v1/search?k={K}"
 
 
-def made(home: Path, data: Path, weights: Path) -> list[Path]:
-    """Make a workspace of two tasks of photos, and return the photos."""
+def made(home: Path, data: Path, weights: Path, categories: int = CATEGORIES) -> list[Path]:
+    """Make a workspace of two tasks of so many categories of photos each, and return the photos."""
     with zipfile.ZipFile(data) as archive:
         archive.extractall(home / "all")
-    folders = write_split(home / "all", home / "tasks", [CATEGORIES] * 2, 0)
+    folders = write_split(home / "all", home / "tasks", [categories] * 2, 0)
     where = ("-w", str(home / "workspace"))
     processes.cdml("init", "--weights", str(weights), *where)
     for folder in folders:

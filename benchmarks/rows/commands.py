@@ -58,13 +58,12 @@ def _row(name: str, title: str, command: str) -> Row:
         name=name,
         title=title,
         arms=(
-            Arm("ours", f"{__name__}:ours"),
-            Arm(SLOW, f"{__name__}:whole_stack", peer=True),
+            Arm("ours", f"{__name__}:ours", options={"command": command}),
+            Arm(SLOW, f"{__name__}:whole_stack", peer=True, options={"command": command}),
         ),
         targets=(Target(at_most=AIM_SECONDS), Target(against=SLOW, at_least=10)),
         same=equal,
         prepare=prepare,
-        sizes={"command": command},
         shortest=0.1,
     )
 

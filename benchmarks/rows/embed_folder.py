@@ -98,7 +98,7 @@ ROWS = (
         ),
         same=close_directions(APART),
         prepare=prepare,
-        sizes={"photos": 640, "megapixels": 0.2, "stored": 252, "side": 224},
-        quick={"photos": 192},
+        sizes={"photos": 256, "megapixels": 0.2, "stored": 252, "side": 224},
+        quick={"photos": 64},
     ),
 )

@@ -141,7 +141,7 @@ ROWS = (
             "later_steps": 80,
             "seed": 0,
         },
-        quick={"categories": [4, 3], "first_steps": 10, "later_steps": 6},
+        quick={"categories": [2, 2], "first_steps": 4, "later_steps": 3},
         rounds=2,
         again=False,
         long=True,

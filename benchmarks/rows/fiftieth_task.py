@@ -86,6 +86,7 @@ ROWS = (
         same=both_were_learned,
         prepare=prepare,
         sizes={"late": LATE, "steps": None},
-        quick={"late": 10, "steps": 10},
+        quick={"late": 6, "steps": 10},
+        long=True,
     ),
 )

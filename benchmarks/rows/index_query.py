@@ -59,15 +59,19 @@ def _work(folder: Path, sizes: Sizes, search: Any) -> Work:  # noqa: ANN401
 
 
 def _row(name: str, title: str, at_once: int) -> Row:
+    asked = {"at_once": at_once}
     return Row(
         name=name,
         title=title,
         unit="queries",
-        arms=(Arm("ours", f"{__name__}:ours"), Arm(FLAT, f"{__name__}:faiss_flat", peer=True)),
+        arms=(
+            Arm("ours", f"{__name__}:ours", options=asked),
+            Arm(FLAT, f"{__name__}:faiss_flat", peer=True, options=asked),
+        ),
         targets=(Target(against=FLAT, at_least=2),),
         same=same_lists(1.0),
         prepare=prepare,
-        sizes={"items": 100_000, "dimension": 256, "at_once": at_once},
+        sizes={"items": 100_000, "dimension": 256},
     )
 
 

@@ -82,7 +82,7 @@ ROWS = (
         same=close_together(1e-4),
         prepare=prepare,
         sizes={"items": 10_000, "categories": 1_000, "dimension": 128},
-        quick={"items": 4_000, "categories": 400},
+        quick={"items": 2_000, "categories": 200},
         rounds=5,
     ),
 )

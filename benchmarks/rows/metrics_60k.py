@@ -60,7 +60,7 @@ ROWS = (
         same=close_together(1e-4),
         prepare=prepare,
         sizes={"items": 60_000, "categories": 11_316, "dimension": 512},
-        quick={"items": 10_000, "categories": 1_886},
+        quick={"items": 6_000, "categories": 1_130},
         rounds=5,
     ),
 )

@@ -124,19 +124,19 @@ def drop_from_cache(path: Path) -> None:
 
 
 def _row(name: str, title: str, against: tuple[float, float], *, cold: bool, searched: bool) -> Row:
-    factory = f"{__name__}:faiss_index"
+    factory, how = f"{__name__}:faiss_index", {"cold": cold, "searched": searched}
     return Row(
         name=name,
         title=title,
         arms=(
-            Arm("ours", f"{__name__}:ours"),
-            Arm(READ, factory, peer=True, options={"mapped": False}),
-            Arm(MAPPED, factory, peer=True, options={"mapped": True}),
+            Arm("ours", f"{__name__}:ours", options=how),
+            Arm(READ, factory, peer=True, options={**how, "mapped": False}),
+            Arm(MAPPED, factory, peer=True, options={**how, "mapped": True}),
         ),
         targets=(Target(against=READ, at_least=against[0]), Target(against=MAPPED, at_least=against[1])),
         same=same_lists(1.0),
         prepare=prepare,
-        sizes={"items": 100_000, "dimension": 256, "cold": cold, "searched": searched},
+        sizes={"items": 100_000, "dimension": 256},
         shortest=0.1,
     )
 

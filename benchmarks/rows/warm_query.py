@@ -37,7 +37,7 @@ def prepare(folder: Path, sizes: Sizes) -> None:
     from storage.workspace import Workspace
 
     weights = shared_file("weights/mobilenet_v2-imagenet1k.safetensors")
-    photos = made(folder, shared_file(f"data/{PHOTOS}"), weights)
+    photos = made(folder, shared_file(f"data/{PHOTOS}"), weights, sizes["categories"])
     chosen = photos[:: len(photos) // sizes["photos"]][: sizes["photos"]]
     (folder / "photos.json").write_text(json.dumps([str(photo) for photo in chosen]))
     with WorkspaceStore(Workspace.open(folder / "workspace")) as store:
@@ -118,8 +118,8 @@ def _row(name: str, title: str, factory: str, targets: tuple[Target, ...], round
         targets=targets,
         same=same_lists(0.8),  # the script scales photos by another filter
         prepare=prepare,
-        sizes={"photos": 4},
-        quick={"photos": 2},
+        sizes={"photos": 4, "categories": 40},
+        quick={"photos": 2, "categories": 4},
         rounds=rounds,
     )
 

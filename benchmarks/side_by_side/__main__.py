@@ -12,12 +12,14 @@ import importlib
 import json
 import pkgutil
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import benchmarks.rows
 from benchmarks.documents import replace_tables
+from benchmarks.side_by_side.preparing import Preparation
 from benchmarks.side_by_side.rounds import measure
 from benchmarks.side_by_side.rows import Row
 from benchmarks.side_by_side.tables import table
@@ -58,20 +60,23 @@ def main(arguments: Sequence[str]) -> None:
         replace_tables(DOCUMENT, TABLES, table(list(rows.values()), recorded(RESULTS)))
         return
     machine = environment()
-    for name in options.rows or rows:
-        result = {"environment": machine, **_quiet(rows[name], options)}
-        print(table([rows[name]], {name: result}), flush=True)
-        if not options.quick:
-            RESULTS.mkdir(parents=True, exist_ok=True)
-            (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+    with tempfile.TemporaryDirectory(prefix="cdml-bench-") as scratch:
+        preparation = Preparation(Path(scratch))
+        for name in options.rows or rows:
+            folder = preparation.folder(rows[name], quick=options.quick)
+            result = {"environment": machine, **_quiet(rows[name], folder, options)}
+            print(table([rows[name]], {name: result}), flush=True)
+            if not options.quick:
+                RESULTS.mkdir(parents=True, exist_ok=True)
+                (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
 
 
-def _quiet(row: Row, options: argparse.Namespace) -> dict[str, Any]:
+def _quiet(row: Row, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Return a measurement that is not void, or the last one of three that were."""
     profile = PROFILES / f"{row.name}.txt" if options.profile else None
     result: dict[str, Any] = {}
     for _ in range(1 if options.quick else TRIES):
-        result = measure(row, quick=options.quick, profile_into=profile)
+        result = measure(row, folder, quick=options.quick, profile_into=profile)
         if not is_void(result):
             break
         print(f"{row.name}: void, ours over ours is {noise(result)}", file=sys.stderr, flush=True)

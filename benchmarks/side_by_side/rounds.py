@@ -16,29 +16,28 @@ from typing import Any
 from benchmarks.side_by_side.processes import ArmProcess
 from benchmarks.side_by_side.rows import Row
 
+QUICK_ROUNDS = 2
 Figures = dict[str, list[float]]
 """By name of the figure, one value for each round."""
 
 
-def measure(row: Row, *, quick: bool, profile_into: Path | None = None) -> dict[str, Any]:
+def measure(row: Row, folder: Path, *, quick: bool, profile_into: Path | None = None) -> dict[str, Any]:
     """Return what :mod:`benchmarks.side_by_side.verdicts` reads: the figures of each arm by round.
 
     Ends the program where two arms computed different things.
 
     Args:
         row: what is measured.
-        quick: smaller sizes and a third of the rounds.
+        folder: what its arms read, see :mod:`benchmarks.side_by_side.preparing`.
+        quick: smaller sizes, two rounds or, where a run is long, one, and ours only once in each.
         profile_into: where a profile of our arm is written; None for none.
     """
-    rounds = max(3, row.rounds // 3) if quick else row.rounds
+    rounds = row.rounds if not quick else 1 if row.long else QUICK_ROUNDS
+    wanted = row.arms if quick else row.all_arms()
     sizes = row.sized(quick=quick)
     with tempfile.TemporaryDirectory(prefix="cdml-bench-") as scratch, ExitStack() as open_arms:
-        folder = Path(scratch) / "row"
-        folder.mkdir()
-        if row.prepare is not None:
-            row.prepare(folder, sizes)
         arms: list[ArmProcess] = []
-        for arm in row.all_arms():
+        for arm in wanted:
             arms.append(ArmProcess(arm, folder, sizes, Path(scratch)))
             open_arms.callback(arms[-1].close)
         if not row.long:
@@ -46,7 +45,9 @@ def measure(row: Row, *, quick: bool, profile_into: Path | None = None) -> dict[
         times = [1 if row.long else _times(arm, row.shortest) for arm in arms]
         figures: list[Figures] = [{} for _ in arms]
         for number in range(rounds):
-            for found, taken in zip(figures, _round(arms, times, _order(row, number)), strict=True):
+            for found, taken in zip(
+                figures, _round(arms, times, _order(len(arms), number, long=row.long)), strict=True
+            ):
                 for name in taken[0]:
                     found.setdefault(name, []).append(fmean(one[name] for one in taken))
             print(f"{row.name}: round {number + 1} of {rounds}", file=sys.stderr, flush=True)
@@ -66,10 +67,10 @@ def measure(row: Row, *, quick: bool, profile_into: Path | None = None) -> dict[
     }
 
 
-def _order(row: Row, number: int) -> list[int]:
+def _order(arms: int, number: int, *, long: bool) -> list[int]:
     """Return the places of the arms in the order in which a round asks them."""
-    forth = list(range(len(row.all_arms())))
-    if row.long:
+    forth = list(range(arms))
+    if long:
         return forth if number % 2 == 0 else forth[::-1]
     return [*forth, *reversed(forth)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from benchmarks.side_by_side.answers import close_together, equal, same_lists
 from benchmarks.side_by_side.intervals import median_with_interval
+from benchmarks.side_by_side.preparing import Preparation
 from benchmarks.side_by_side.rounds import measure
 from benchmarks.side_by_side.rows import AGAIN, OURS, Arm, Row, Sizes, Target, Work
 from benchmarks.side_by_side.tables import table
@@ -50,24 +52,49 @@ def result(ours: list[float], theirs: list[float], again: list[float]) -> dict[s
     }
 
 
-def test_every_arm_runs_in_every_round_and_tells_what_a_unit_took() -> None:
-    found = measure(row(), quick=True)
-    assert found["rounds"] == 3 and found["sizes"] == {"count": 3}
+def test_every_arm_runs_in_every_round_and_tells_what_a_unit_took(tmp_path: Path) -> None:
+    one = row()
+    found = measure(one, Preparation(tmp_path).folder(one, quick=False), quick=False)
+    assert found["rounds"] == 4 and found["sizes"] == {"count": 50}
     assert set(found["figures"]) == {OURS, "theirs", AGAIN}
     for figures in found["figures"].values():
-        assert all(len(values) == 3 for values in figures.values())
-        assert all(value > 0 for value in figures["seconds"]) and figures["numbers"] == [3.0, 3.0, 3.0]
+        assert all(len(values) == 4 for values in figures.values())
+        assert all(value > 0 for value in figures["seconds"]) and figures["numbers"] == [50.0] * 4
 
 
-def test_nothing_is_timed_where_two_arms_computed_different_things() -> None:
+@pytest.mark.parametrize(("long", "rounds"), [(False, 2), (True, 1)])
+def test_a_quick_measurement_has_few_rounds_and_ours_once(tmp_path: Path, long: bool, rounds: int) -> None:
+    one = replace(row(), long=long)
+    found = measure(one, Preparation(tmp_path).folder(one, quick=True), quick=True)
+    assert found["rounds"] == rounds and found["sizes"] == {"count": 3}
+    assert set(found["figures"]) == {OURS, "theirs"}
+    assert len(found["figures"][OURS]["seconds"]) == rounds
+
+
+def test_in_a_long_row_what_was_computed_is_compared_after_the_first_round(tmp_path: Path) -> None:
+    one = replace(row(off=1), long=True)
+    with pytest.raises(SystemExit, match="computed different things"):
+        measure(one, Preparation(tmp_path).folder(one, quick=True), quick=True)
+
+
+def test_neighbouring_rows_that_read_the_same_share_it(tmp_path: Path) -> None:
+    preparation = Preparation(tmp_path)
+    folder = preparation.folder(row(), quick=True)
+    (folder / "mark").touch()
+    assert (preparation.folder(replace(row(), name="other"), quick=True) / "mark").exists()
+    assert not (preparation.folder(row(), quick=False) / "mark").exists()
+
+
+def test_nothing_is_timed_where_two_arms_computed_different_things(tmp_path: Path) -> None:
+    one = row(off=1)
     with pytest.raises(SystemExit, match="ours and 'theirs' computed different things: sum differs by 1"):
-        measure(row(off=1), quick=True)
+        measure(one, Preparation(tmp_path).folder(one, quick=True), quick=True)
 
 
-def test_an_arm_that_dies_ends_the_measurement() -> None:
+def test_an_arm_that_dies_ends_the_measurement(tmp_path: Path) -> None:
     broken = Row("broken", "", (Arm(OURS, "tests.benchmarks.test_side_by_side:no_such_arm"),), (), equal)
     with pytest.raises(SystemExit, match="arm 'ours' ended with 1"):
-        measure(broken, quick=True)
+        measure(broken, tmp_path, quick=True)
 
 
 def test_the_interval_of_a_median_lies_within_the_rounds_and_around_it() -> None:

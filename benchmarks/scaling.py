@@ -1,0 +1,238 @@
+"""How time, memory and disk grow: with the gallery, with the number of tasks, with the size of images.
+
+``python -m benchmarks.scaling gallery tasks images --record``, then ``--render``. Every figure is of a
+command in a process of its own, as the system tells it. Galleries are noisy copies of the features of real
+photos (``benchmarks.large_refresh``), a thousand to a million; the new task is the same in each. The stream
+of tasks is that of ``benchmarks.long_stream``. Of each curve the slope on logarithmic scales is told: 0 for
+what does not grow, 1 for what grows as its cause does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks import long_stream
+from benchmarks.documents import append_result, read_results, replace_tables
+from benchmarks.large_refresh import multiply
+from benchmarks.photos import PHOTOS, shared_file
+from benchmarks.processes import Ran, cdml
+from benchmarks.scaling_tables import CONSTANT, curve_table
+from cli.machine import environment
+from streams.splits import write_split
+
+RESULTS, DOCUMENT, TABLES = Path("benchmarks/results/scaling.jsonl"), Path("docs/benchmarks.md"), "scaling"
+ITEMS = (1_000, 10_000, 100_000, 1_000_000)
+SIDES = (64, 96, 128, 192, 256)
+TASKS, SHOWN_TASKS = 50, (2, 5, 10, 20, 30, 40, 50)
+AROUND = 1
+"""So many tasks on either side of a shown one are taken together with it."""
+CATEGORIES, LEARNED = 4, 3
+STEPS = ("--steps", "3", "--batch-categories", "4", "--images-per-category", "4")
+NOT_JUDGED = ("--min-recall", "0", "--max-forgetting", "1")
+DONE = (0, 3)  # 3: done, with files in quarantine
+Figures = dict[str, float]
+MOST: Mapping[str, Mapping[str, float]] = {
+    "gallery": {"ingest-task: learn, s": CONSTANT, "ingest-task: MB written": CONSTANT,
+                "refresh: MB written": CONSTANT},
+    "tasks": {"learn, s": CONSTANT, "statistics, MB": 1.0},
+    "images": {"learn, s": 2.0, "read, s": 2.0, "peak, MB": 2.0},
+}  # fmt: skip
+"""Slopes that are promised: what handles the new task alone stays as it is, all else grows no faster than
+its cause, pixels being the square of a side."""
+
+
+def photo_tasks(home: Path) -> list[Path]:
+    """Return folders of a few categories of photos each: some that are learned, and one more."""
+    with zipfile.ZipFile(shared_file(f"data/{PHOTOS}")) as archive:
+        archive.extractall(home / "all")
+    return write_split(home / "all", home / "tasks", [CATEGORIES] * (LEARNED + 1), 0)
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """A workspace with many items, and what one more task, a refresh and a query cost in it."""
+
+    workspace: Path
+
+    def command(self, *arguments: str) -> Ran:
+        """Run a command in the workspace."""
+        return cdml(*arguments, "-w", str(self.workspace), accepted=DONE)
+
+    def learn(self, folder: Path) -> Ran:
+        """Ingest a task and leave the items of earlier ones as they are."""
+        return self.command("ingest-task", str(folder), *STEPS, *NOT_JUDGED, "--refresh", "keep")
+
+    def measured(self, folder: Path) -> Figures:
+        """Return the figures of a query, a task learned, a refresh; in this order."""
+        photo = str(next(folder.rglob("*.jpg")))
+        asked = [self.command("query", photo, "-k", "10", "--no-threshold") for _ in range(3)]
+        learned = self.learn(folder)
+        new = self._written(learned)
+        refreshed = self.command("refresh", "--refresh", "project", "--max-forgetting", "1")
+        stages = self.command("report").document["seconds"]
+        seconds: Mapping[str, float] = learned.document["seconds"]
+        return {
+            "query, s": median(one.clock for one in asked),
+            "query: peak, MB": median(one.peak for one in asked),
+            "ingest-task, s": learned.clock,
+            "ingest-task: learn, s": seconds["learn"],
+            "ingest-task: evaluate, s": seconds["evaluate"],
+            "ingest-task: peak, MB": learned.peak,
+            "ingest-task: MB written": new,
+            "refresh, s": refreshed.clock,
+            "refresh: carry and write, s": stages["refresh"] + stages["write"],
+            "refresh: evaluate, s": stages["evaluate"],
+            "refresh: peak, MB": refreshed.peak,
+            "refresh: MB written": self._written(refreshed),
+        }
+
+    def _written(self, done: Ran) -> float:
+        """Return the MB of a generation's own files; those of the one before are linked."""
+        folder = self.workspace / "gen" / f"{done.document['generation']:08d}"
+        found = [path.stat() for path in folder.iterdir() if path.is_file()]
+        return sum(one.st_size for one in found if one.st_nlink == 1) / 1e6
+
+
+def gallery(home: Path, rounds: int) -> dict[str, Any]:
+    """Measure galleries of all sizes."""
+    *folders, new = photo_tasks(home)
+    first = home / "learned" / "workspace"
+    network = ("--backbone", "resnet18", "--weights", "none", "--image-side", "64")
+    cdml("init", "-w", str(first), *network, "--keep-generations", "4")
+    for folder in folders:
+        cdml(
+            "ingest-task",
+            str(folder),
+            "-w",
+            str(first),
+            *STEPS,
+            *NOT_JUDGED,
+            "--refresh",
+            "keep",
+            accepted=DONE,
+        )
+    points = []
+    for items in ITEMS:
+        found = []
+        for _ in range(rounds):
+            again = home / "again"
+            shutil.copytree(first.parent, again)
+            multiply(again, items)
+            found.append(Gallery(again / "workspace").measured(new))
+            shutil.rmtree(again)
+        points.append(_point(items, found))
+    return {"of": "items in the gallery", "points": points}
+
+
+def tasks(home: Path, rounds: int) -> dict[str, Any]:
+    """Learn a long stream of equal tasks; figures are medians over neighbours."""
+    del rounds  # neighbours stand for them
+    stream, workspace = long_stream.Stream(home, None, 0), home / "workspace"
+    stream.begin(workspace)
+    rows: list[Figures] = []
+    for folder in long_stream.draw(home, TASKS, 0):
+        done = stream.learn(folder, workspace)
+        shutil.rmtree(folder)
+        disk = long_stream.sizes(workspace)
+        seconds = done.document["seconds"]
+        rows.append(
+            {
+                "whole command, s": done.clock,
+                "processor, s": done.processor,
+                "learn, s": seconds["learn"],
+                "refresh, s": seconds["refresh"],
+                "embed queries, s": seconds["embed queries"],
+                "evaluate, s": seconds["evaluate"],
+                "peak, MB": done.peak,
+                "statistics, MB": disk["statistics"] / 1e6,
+                "drift maps, MB": disk["drift"] / 1e6,
+                "workspace, MB": disk["total"] / 1e6,
+            }
+        )
+        print(f"task {len(rows)}: {done.clock:.1f} s", flush=True)
+    points = [_point(task, rows[max(1, task - 1 - AROUND) : task + AROUND]) for task in SHOWN_TASKS]
+    return {"of": "task", "points": points}
+
+
+def images(home: Path, rounds: int) -> dict[str, Any]:
+    """Learn the same photos at several sides."""
+    folder = photo_tasks(home)[0]
+    weights = shared_file("weights/mobilenet_v2-imagenet1k.safetensors")
+    points = []
+    for side in SIDES:
+        found = []
+        for _ in range(rounds):
+            workspace = home / "workspace"
+            where = ("-w", str(workspace))
+            cdml("init", *where, "--weights", str(weights), "--image-side", str(side))
+            done = cdml("ingest-task", str(folder), *where, "--steps", "10", *NOT_JUDGED, accepted=DONE)
+            seconds = done.document["seconds"]
+            asked = cdml("query", str(next(folder.rglob("*.jpg"))), *where, "--no-threshold")
+            shutil.rmtree(workspace)
+            figures = {f"{name}, s": seconds[name] for name in ("read", "learn", "embed queries")}
+            figures |= {"whole command, s": done.clock, "peak, MB": done.peak, "query, s": asked.clock}
+            found.append(figures)
+        points.append(_point(side, found))
+    return {"of": "side of an image, px", "points": points}
+
+
+def _point(at: int, found: Sequence[Figures]) -> dict[str, Any]:
+    figures = {name: round(median(one[name] for one in found), 4) for name in found[0]}
+    print(at, figures, flush=True)
+    return {"at": at, "figures": figures}
+
+
+CURVES: Mapping[str, Callable[[Path, int], dict[str, Any]]] = {
+    "gallery": gallery,
+    "tasks": tasks,
+    "images": images,
+}
+
+
+def rendered(results: Iterable[Mapping[str, Any]]) -> str:
+    """Return the tables of the last result of each curve."""
+    lines = []
+    last = {result["curve"]: result for result in results}
+    for name, result in last.items():
+        machine = ", ".join(f"{what} {value}" for what, value in result["environment"].items())
+        lines += [f"**{name}**; medians of {result['rounds']} rounds; {machine}.", ""]
+        lines += [*curve_table(result, MOST[name]), ""]
+    return "\n".join(lines).rstrip()
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Measure, or render what was measured."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.scaling", description=__doc__)
+    parser.add_argument("curves", nargs="*", choices=[*CURVES, []], help="all without")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--folder", type=Path, help="where to put workspaces; a temporary one else")
+    parser.add_argument("--record", action="store_true", help=f"add the results to {RESULTS}")
+    parser.add_argument("--render", action="store_true", help=f"put the last results into {DOCUMENT}")
+    options = parser.parse_args(arguments)
+    if options.render:
+        replace_tables(DOCUMENT, TABLES, rendered(read_results(RESULTS)))
+        return
+    for name in options.curves or CURVES:
+        with tempfile.TemporaryDirectory(prefix="cdml-scaling-", dir=options.folder) as home:
+            result = {
+                "environment": environment(),
+                "curve": name,
+                "rounds": options.rounds,
+                **CURVES[name](Path(home), options.rounds),
+            }
+        print("\n".join(curve_table(result, MOST[name])), flush=True)
+        if options.record:
+            append_result(RESULTS, result)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
