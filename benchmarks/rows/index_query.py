@@ -26,6 +26,7 @@ def prepare(folder: Path, sizes: Sizes) -> None:
 def ours(folder: Path, sizes: Sizes) -> Work:
     """The index of ``flat-f16``: 16 bits choose, 32 bits decide, and nothing can be missed."""
     import numpy as np
+    import torch  # noqa: F401 - whoever embeds queries has it, and many at once are multiplied by it
 
     from storage.index import INDEXES
 

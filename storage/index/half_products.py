@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_CHUNK_NUMBERS = 1 << 22
-"""So many are widened at a time: sixteen megabytes. Fewer would stay nearer to the processor, but threads
+_CHUNK_NUMBERS = 1 << 21
+"""So many are widened at a time: eight megabytes. Fewer would stay nearer to the processor, but threads
 that wait for each other at every step cost far more than that where other programs are at work."""
 
 
@@ -30,7 +30,7 @@ def inner_products(
     found = np.empty((len(weights), count), dtype=np.float32)
     step = max(1, _CHUNK_NUMBERS // max(1, features.shape[1]))
     wide = np.empty((min(step, count), features.shape[1]), dtype=np.float32)
-    torch = _exact_torch()
+    torch = exact_torch()
     for start in range(0, count, step):
         stop = min(count, start + step)
         if isinstance(rows, slice):
@@ -70,7 +70,7 @@ class _Unguarded:
         self.__array_interface__ = {**found, "data": (found["data"][0], False)}
 
 
-def _exact_torch() -> Any:  # noqa: ANN401
+def exact_torch() -> Any:  # noqa: ANN401
     """Return torch where the process has it and it multiplies float32 numbers as such, else None."""
     torch = sys.modules.get("torch")
     try:

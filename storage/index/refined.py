@@ -76,13 +76,22 @@ class RefinedIndex(VectorsInFile):
             Their similarities and rows (Q, fetched), best first, row -1 where too few were found; and the
             least similarity (Q,) that a code among the ``width`` had.
         """
-        to_codes, rows = search_arrays(self._coarse, queries, width, parameters)
+        to_codes, rows = self._to_codes(queries, width, parameters)
         if rows.max(initial=-1) >= len(self):
             raise CorruptIndex(f"{self.file_name} names rows that it does not have: run `cdml verify`")
         similarities = self._similarities(queries, rows)
         order = np.argsort(-similarities, axis=1, kind="stable")[:, :fetched]
         least: NDArray[np.float32] = to_codes[:, -1]
         return np.take_along_axis(similarities, order, axis=1), np.take_along_axis(rows, order, axis=1), least
+
+    def _to_codes(
+        self,
+        queries: NDArray[np.float32],
+        width: int,
+        parameters: Any,  # noqa: ANN401
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Return similarities to codes and rows (Q, width) of the most similar codes, best first."""
+        return search_arrays(self._coarse, queries, width, parameters)
 
     def _similarities(self, queries: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return inner products (Q, n) with the vectors in ``rows`` (Q, n); -inf for row -1.

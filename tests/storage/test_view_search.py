@@ -28,7 +28,7 @@ def engine(request, monkeypatch):
 
     assert torch is sys.modules["torch"]
     if request.param == "without torch":
-        monkeypatch.setattr(half_products, "_exact_torch", lambda: None)
+        monkeypatch.setattr(half_products, "exact_torch", lambda: None)
 
 
 def check_exact(parts, queries, k):
