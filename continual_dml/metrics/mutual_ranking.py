@@ -15,7 +15,7 @@ from continual_dml.metrics.places_found import PlacesFound
 from continual_dml.metrics.ranking import ranked_items
 from continual_dml.similarity import cosine_similarity_into
 
-BLOCK = 512
+BLOCK = 1024
 """So many items are compared with as many others at a time; below 2^16."""
 BLOCKS_AT_A_TIME = 8
 """So many others a block meets between two looks at its bounds."""
