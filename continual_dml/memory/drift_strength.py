@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from continual_dml.memory.decompositions import thin_svd
 from continual_dml.memory.discriminant_head import unit_rows
-from continual_dml.memory.drift import fit_drift
 
 Floats = NDArray[np.float64]
 
@@ -86,14 +85,15 @@ def choose_drift_map(
         asked: so many of the first rows find their category or not, among each other; None for all.
     """
     grid = GRID if strength is None else (strength,)
-    errors = held_out_errors(before, after, labels, grid)
-    if errors is None:
-        return DriftChoice(WITHOUT_A_CHOICE if strength is None else strength)
     old, new = np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64)
+    folds = _folds(old, new, labels)
+    if not folds:
+        return DriftChoice(WITHOUT_A_CHOICE if strength is None else strength)
+    errors = _mean_errors(folds, grid)
     best = grid[int(np.argmin(errors))]
     carried = old.copy()
-    for rows in category_folds(labels):
-        carried[rows] = fit_drift(old[~rows], new[~rows], best).map(old[rows])
+    for fold in folds:
+        carried[fold.rows] += fold.drift(best)
     found = _found(new[:asked], carried[:asked], labels[:asked])
     left = _found(new[:asked], old[:asked], labels[:asked])
     uncorrected = float(np.square(new - old).sum() / len(labels))
@@ -118,14 +118,8 @@ def held_out_errors(
     None where there is a single category, so that none can be held out. Arguments as in
     :func:`choose_drift_strength`.
     """
-    folds = category_folds(labels)
-    if len(folds) < 2:
-        return None
-    old, new = np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64)
-    errors = np.zeros(len(grid))
-    for rows in folds:
-        errors += _errors(old, new, rows, grid)
-    return errors / len(labels)
+    folds = _folds(np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64), labels)
+    return _mean_errors(folds, grid) if folds else None
 
 
 def category_folds(labels: NDArray[np.int64]) -> list[NDArray[np.bool_]]:
@@ -147,23 +141,59 @@ def _found(asking: Floats, searched: Floats, labels: NDArray[np.int64]) -> float
     return float((labels[rows][similarities.argmax(axis=1)] == labels[rows]).mean())
 
 
-def _errors(old: Floats, new: Floats, held_out: NDArray[np.bool_], grid: tuple[float, ...]) -> Floats:
-    """Return for each strength the squared error on the held-out rows of a map fitted to the others.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Fold:
+    """A map fitted to some rows, of any strength, and the rows (N,) of whole categories held out of it.
 
     In the dual form: with n images the drift of the fitted ones spans at most n directions, so one singular
-    value decomposition (n, d) serves all strengths.
+    value decomposition (n, d) serves all strengths. ``coordinates`` (h, r) of the h held-out rows and
+    ``variances`` (r,) along these directions, ``spread`` the mean variance, ``pull`` (r, d) the drift that
+    goes with each; ``shift`` (d,) of the means, ``wanted`` (h, d) the drift of the held-out rows.
     """
-    mean_old, mean_new = old[~held_out].mean(axis=0), new[~held_out].mean(axis=0)
-    fitted = old[~held_out] - mean_old
-    drift = new[~held_out] - mean_new - fitted
-    left, lengths, axes = thin_svd(fitted)
-    variances = lengths**2 / len(fitted)
-    spread = variances.sum() / old.shape[1]
-    asked = old[held_out] - mean_old
-    wanted = new[held_out] - mean_new - asked
-    coordinates, pull = asked @ axes.T, (left * lengths).T @ drift / len(fitted)
-    errors = []
-    for strength in grid:
-        carried = (coordinates / (variances + strength * spread + SMALLEST_VARIANCE)) @ pull
-        errors.append(float(np.square(carried - wanted).sum()))
-    return np.array(errors)
+
+    rows: NDArray[np.bool_]
+    coordinates: Floats
+    variances: Floats
+    spread: float
+    pull: Floats
+    shift: Floats
+    wanted: Floats
+
+    @classmethod
+    def of(cls, old: Floats, new: Floats, held_out: NDArray[np.bool_]) -> _Fold:
+        """Fit to all rows of ``old`` and ``new`` (N, d) but ``held_out`` (N,)."""
+        mean_old, mean_new = old[~held_out].mean(axis=0), new[~held_out].mean(axis=0)
+        fitted = old[~held_out] - mean_old
+        drift = new[~held_out] - mean_new - fitted
+        left, lengths, axes = thin_svd(fitted)
+        variances = lengths**2 / len(fitted)
+        return cls(
+            rows=held_out,
+            coordinates=(old[held_out] - mean_old) @ axes.T,
+            variances=variances,
+            spread=float(variances.sum() / old.shape[1]),
+            pull=(left * lengths).T @ drift / len(fitted),
+            shift=mean_new - mean_old,
+            wanted=new[held_out] - old[held_out],
+        )
+
+    def drift(self, strength: float) -> Floats:
+        """Return what a map of this strength adds to the held-out rows (h, d)."""
+        ridge = strength * self.spread + SMALLEST_VARIANCE
+        return self.shift + (self.coordinates / (self.variances + ridge)) @ self.pull
+
+    def errors(self, grid: tuple[float, ...]) -> Floats:
+        """Return the squared error on the held-out rows, for each strength."""
+        return np.array([float(np.square(self.drift(strength) - self.wanted).sum()) for strength in grid])
+
+
+def _folds(old: Floats, new: Floats, labels: NDArray[np.int64]) -> list[_Fold]:
+    """Return up to four folds; none where there is a single category, so that none can be held out."""
+    held_out = category_folds(labels)
+    return [_Fold.of(old, new, rows) for rows in held_out] if len(held_out) > 1 else []
+
+
+def _mean_errors(folds: list[_Fold], grid: tuple[float, ...]) -> Floats:
+    """Return the mean squared error of a row, for each strength; every row is held out of one fold."""
+    sums: Floats = np.sum([fold.errors(grid) for fold in folds], axis=0)
+    return sums / len(folds[0].rows)

@@ -8,7 +8,7 @@ from continual_dml.memory.drift_strength import (
     FOLDS,
     GRID,
     WITHOUT_A_CHOICE,
-    _errors,
+    _Fold,
     choose_drift_map,
     choose_drift_strength,
 )
@@ -114,7 +114,10 @@ def test_the_errors_are_those_of_the_map_itself_fitted_without_the_held_out_cate
         )
         for strength in GRID
     ]
-    np.testing.assert_allclose(_errors(before, after, held_out, GRID), slow, rtol=1e-6)
+    fold = _Fold.of(before, after, held_out)
+    np.testing.assert_allclose(fold.errors(GRID), slow, rtol=1e-6)
+    by_map = fit_drift(before[~held_out], after[~held_out], GRID[3]).map(before[held_out])
+    np.testing.assert_allclose(before[held_out] + fold.drift(GRID[3]), by_map, rtol=1e-6)
 
 
 def test_images_that_all_look_the_same_are_no_error() -> None:
