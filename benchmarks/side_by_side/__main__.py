@@ -77,7 +77,7 @@ def _quiet(row: Row, folder: Path, options: argparse.Namespace) -> dict[str, Any
     result: dict[str, Any] = {}
     for _ in range(1 if options.quick else TRIES):
         result = measure(row, folder, quick=options.quick, profile_into=profile)
-        if not is_void(result):
+        if not is_void(row, result):
             break
         print(f"{row.name}: void, ours over ours is {noise(result)}", file=sys.stderr, flush=True)
     return result

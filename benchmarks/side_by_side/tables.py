@@ -41,7 +41,7 @@ def _line(row: Row, result: Mapping[str, Any], verdict: Verdict) -> str:
         str(verdict.found) if target.against is not None else "",
         "" if verdict.processor is None else shown(verdict.processor.median),
         aim(row, target),
-        "void" if is_void(result) else "met" if verdict.met else "**missed**",
+        "void" if is_void(row, result) else "met" if verdict.met else "**missed**",
     ]
     return "| " + " | ".join(cells) + " |"
 

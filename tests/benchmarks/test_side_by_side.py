@@ -119,11 +119,21 @@ def test_an_inverse_aim_is_ours_over_theirs() -> None:
     assert verdict.found.median == pytest.approx(1.04) and verdict.met
 
 
-def test_a_run_is_void_where_ours_differs_from_ours() -> None:
-    quiet, unquiet = result([1.0] * 3, [1.0] * 3, [1.01] * 3), result([1.0] * 3, [1.0] * 3, [1.2] * 3)
-    assert not is_void(quiet) and is_void(unquiet)
-    found = noise(unquiet)
-    assert found is not None and found.median == pytest.approx(1.2)
+@pytest.mark.parametrize(
+    ("again", "aim", "void"),
+    [
+        pytest.param(1.01, 2.95, False, id="hardly"),
+        pytest.param(1.2, 2.0, False, id="but both times meet the aim"),
+        pytest.param(1.2, 4.0, False, id="but both times miss the aim"),
+        pytest.param(1.2, 2.8, True, id="and only one time meets the aim"),
+        pytest.param(1.5, 1.0, True, id="wildly"),
+    ],
+)
+def test_a_run_is_void_where_ours_differs_from_ours(again: float, aim: float, void: bool) -> None:
+    measured = result([1.0] * 3, [3.0] * 3, [again] * 3)
+    assert is_void(row(targets=(Target(against="theirs", at_least=aim),)), measured) is void
+    found = noise(measured)
+    assert found is not None and found.median == pytest.approx(again)
 
 
 def test_the_table_says_what_is_met_missed_and_void() -> None:
