@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli.disk_speed import disk_speed
+from cli.file_speeds import disk_speed, reading_speed
 from continual_dml.settings import NO_LIMIT, RefreshBudget, Settings
 
 if TYPE_CHECKING:
@@ -213,7 +213,10 @@ def run_dry(
 
         loading = opened - begin + time.perf_counter() - read
         replaces = workspace.keep_generations == 1
-        around = Surroundings(loading * (1 + UNLOADING), read - opened, *disk_speed(workspace.root), replaces)
+        paths = [record.path for record in plan.task.records]
+        again = reading_speed(paths, image_reader(request.settings))
+        start = loading * (1 + UNLOADING)
+        around = Surroundings(start, read - opened, again, *disk_speed(workspace.root), replaces)
         return plan, estimate_ingest(
             plan, request.settings, request.refresh, store, around, listener, request.budget
         )

@@ -38,12 +38,13 @@ class Surroundings:
     """What only the caller can tell.
 
     ``start_seconds``: of loading and unloading the program; ``read_seconds``: of reading the new images, as
-    it was just done; ``flush_seconds`` of writing a small file for good, ``byte_seconds`` of each byte of a
-    large one; ``replaces``: whether the live generation goes once the next one is live.
+    was just done, ``image_seconds`` of one more; ``flush_seconds`` of writing a small file for good,
+    ``byte_seconds`` of each byte of a large one; ``replaces``: whether the live generation goes in the end.
     """
 
     start_seconds: float = 0.0
     read_seconds: float = 0.0
+    image_seconds: float = 0.0
     flush_seconds: float = 0.0
     byte_seconds: float = 0.0
     replaces: bool = True
@@ -167,7 +168,7 @@ class _Estimate:
         self.calibration = Calibration(settings, self.compute, state)
         self.recipe = Recipe() if state is None else recipe_for(settings.training)
         self.moved = self.recipe.learns and plan.trainable
-        self.reading = around.read_seconds / max(1, len(plan.task.records))
+        self.reading = around.image_seconds
 
     def made(self, refresh: str, budget: RefreshBudget) -> IngestEstimate:
         """Return the estimate."""

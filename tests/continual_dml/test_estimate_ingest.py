@@ -23,7 +23,9 @@ from tests.continual_dml.conftest import PICTURES_PER_CATEGORY
 Draw = Callable[..., Path]
 Ingest = Callable[..., IngestResult]
 Foretell = Callable[..., IngestEstimate]
-AROUND = Surroundings(start_seconds=2.0, read_seconds=1.0, flush_seconds=1e-3, byte_seconds=1e-9)
+AROUND = Surroundings(
+    start_seconds=2.0, read_seconds=1.0, image_seconds=0.01, flush_seconds=1e-3, byte_seconds=1e-9
+)
 OUTSIDE = {"start", "read", "publish"}
 """Parts of the command that no report can know: over before it begins, or begun when it is written."""
 

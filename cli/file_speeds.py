@@ -1,14 +1,18 @@
-"""How long it takes to write for good: a nameless file in the workspace, gone when it is closed."""
+"""How long it takes to write for good, into a nameless file in the workspace, and to read images again."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
+
+from continual_dml.ports import ImageReader
 
 LARGE = 4 * 2**20
 FLUSHES = 3
+MOST_IMAGES = 64
 
 
 def disk_speed(folder: Path) -> tuple[float, float]:
@@ -26,3 +30,11 @@ def disk_speed(folder: Path) -> tuple[float, float]:
         os.fsync(file.fileno())
         large = time.perf_counter() - begin
     return small, max(0.0, large - small) / LARGE
+
+
+def reading_speed(paths: Sequence[str], reader: ImageReader) -> float:
+    """Return the seconds of reading one more image like those in ``paths``, of which a few are read again."""
+    chosen = paths[:: max(1, len(paths) // MOST_IMAGES)][:MOST_IMAGES]
+    begin = time.perf_counter()
+    reader.read(chosen)
+    return (time.perf_counter() - begin) / max(1, len(chosen))
