@@ -35,7 +35,7 @@ SIDES = (64, 96, 128, 192, 256)
 TASKS, SHOWN_TASKS = 50, (2, 5, 10, 20, 30, 40, 50)
 AROUND = 1
 """So many tasks on either side of a shown one are taken together with it."""
-CATEGORIES, LEARNED = 4, 3
+CATEGORIES, LEARNED = 20, 3
 STEPS = ("--steps", "3", "--batch-categories", "4", "--images-per-category", "4")
 NOT_JUDGED = ("--min-recall", "0", "--max-forgetting", "1")
 DONE = (0, 3)  # 3: done, with files in quarantine
