@@ -57,7 +57,7 @@ bench: $(STAMP) $(PEERS_STAMP)
 	$(BIN)/python -m benchmarks.side_by_side --profile
 	$(BIN)/python -m benchmarks.side_by_side --render
 
-# The same with smaller sizes and fewer rounds, in less than ten minutes; nothing is recorded.
+# The same with smaller sizes and one round, in less than ten minutes; nothing is recorded.
 bench-quick: $(STAMP) $(PEERS_STAMP)
 	$(BIN)/python -m benchmarks.side_by_side --quick
 

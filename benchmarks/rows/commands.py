@@ -64,7 +64,7 @@ def _row(name: str, title: str, command: str) -> Row:
         targets=(Target(at_most=AIM_SECONDS), Target(against=SLOW, at_least=10)),
         same=equal,
         prepare=prepare,
-        shortest=0.1,
+        long=True,
     )
 
 

@@ -109,7 +109,7 @@ ROWS = (
         same=both_did_all,
         prepare=prepare,
         sizes={"items": 1_000_000, "width": 512, "dimension": 128, "photos": 512},
-        quick={"items": 100_000, "photos": 128},
+        quick={"items": 100_000, "photos": 64},
         rounds=5,
         again=False,
     ),

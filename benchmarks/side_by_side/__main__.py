@@ -49,7 +49,7 @@ def main(arguments: Sequence[str]) -> None:
     rows = {row.name: row for row in all_rows()}
     parser = argparse.ArgumentParser(prog="python -m benchmarks.side_by_side", description=__doc__)
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"any of {', '.join(rows)}; all without")
-    parser.add_argument("--quick", action="store_true", help="smaller sizes, fewer rounds, nothing recorded")
+    parser.add_argument("--quick", action="store_true", help="smaller sizes, one round, nothing recorded")
     parser.add_argument("--profile", action="store_true", help=f"write where our time goes into {PROFILES}")
     parser.add_argument("--render", action="store_true", help=f"put what is recorded into {DOCUMENT}")
     options = parser.parse_args(arguments)

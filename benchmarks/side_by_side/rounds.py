@@ -16,7 +16,6 @@ from typing import Any
 from benchmarks.side_by_side.processes import ArmProcess
 from benchmarks.side_by_side.rows import Row
 
-QUICK_ROUNDS = 2
 Figures = dict[str, list[float]]
 """By name of the figure, one value for each round."""
 
@@ -29,10 +28,10 @@ def measure(row: Row, folder: Path, *, quick: bool, profile_into: Path | None = 
     Args:
         row: what is measured.
         folder: what its arms read, see :mod:`benchmarks.side_by_side.preparing`.
-        quick: smaller sizes, two rounds or, where a run is long, one, and ours only once in each.
+        quick: smaller sizes, a single round, and ours not a second time.
         profile_into: where a profile of our arm is written; None for none.
     """
-    rounds = row.rounds if not quick else 1 if row.long else QUICK_ROUNDS
+    rounds = 1 if quick else row.rounds
     wanted = row.arms if quick else row.all_arms()
     sizes = row.sized(quick=quick)
     with tempfile.TemporaryDirectory(prefix="cdml-bench-") as scratch, ExitStack() as open_arms:

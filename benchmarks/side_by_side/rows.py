@@ -86,7 +86,7 @@ class Row:
         sizes: of the full measurement, and ``quick`` ones.
         prepare: makes what all arms read in a folder; called once, with the sizes.
         same: given our answers and another arm's, returns what differs, or None.
-        rounds: of the full measurement; a quick one takes a third, at least three.
+        rounds: of the full measurement; a quick one takes one.
         shortest: seconds that a timed run lasts at least; work that takes less is repeated.
         again: whether ours is timed a second time.
         long: whether a run takes minutes: nothing is run to warm up, and each round asks every arm once, in
