@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
+from typing import cast
 
 import typer
 import typer.main
@@ -54,12 +55,10 @@ class CommandsOnDemand(Mapping[str, Command]):
 def _made(name: str) -> Command:
     word = name.replace("-", "_")
     found = getattr(import_module(f"cli.commands.{word}"), word)
-    if not isinstance(found, typer.Typer):
-        alone = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    # In a group of its own: by itself a command would offer to install completion, as a program does.
+    alone = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    if isinstance(found, typer.Typer):
+        alone.add_typer(found, name=name)
+    else:
         alone.command(name)(found)
-        found = alone
-    command = typer.main.get_command(found)
-    command.name = name
-    if not isinstance(command, TyperCommand | TyperGroup):
-        raise TypeError(f"cli.commands.{word}.{word} makes no command")
-    return command
+    return cast("Command", typer.main.get_group(alone).commands[name])

@@ -49,6 +49,14 @@ def test_a_call_imports_the_command_that_it_names_and_no_other():
     assert imported == {"cli.commands.tasks"}
 
 
+def test_completion_is_installed_for_the_program_and_by_no_command():
+    whole = command_line()
+    offered = {option for option in (each.name for each in whole.params) if "completion" in str(option)}
+    assert offered == {"install_completion", "show_completion"}
+    for command in whole.commands.values():
+        assert not offered & {each.name for each in command.params}
+
+
 def test_a_command_that_does_not_exist_is_no_command_and_imports_none():
     commands = command_line().commands
     assert "tsks" not in commands
