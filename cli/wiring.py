@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli.file_speeds import disk_speed, reading_speed
 from continual_dml.settings import NO_LIMIT, RefreshBudget, Settings
 
 if TYPE_CHECKING:
@@ -200,6 +199,7 @@ def run_dry(
     request: IngestRequest, workspace: Workspace, listener: ProgressListener
 ) -> tuple[TaskPlan, IngestEstimate]:
     """Plan a folder and estimate the ingest; nothing is learned or published."""
+    from cli.file_speeds import disk_speed, reading_speed
     from continual_dml.process_memory import forget_peak_memory
 
     forget_peak_memory()  # of what a long-lived program did before

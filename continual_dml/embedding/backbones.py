@@ -8,6 +8,7 @@ from typing import cast
 import torch
 from torch import nn
 
+from continual_dml.embedding.module_paths import replace_module
 from continual_dml.embedding.torchvision_guard import import_torchvision
 from continual_dml.errors import SettingsError, UnknownChoice
 
@@ -97,16 +98,13 @@ def without_classifier(name: str, network: nn.Module) -> nn.Module:
     linear = [path for path, module in network.named_modules() if isinstance(module, nn.Linear)]
     if not linear:
         raise SettingsError(f"backbone '{name}' has no classification layer to take out; choose another")
-    _replace(network, linear[-1], nn.Identity())
+    replace_module(network, linear[-1], nn.Identity())
     for path, module in list(network.named_modules()):
         if isinstance(module, nn.Dropout) and path.split(".")[0] == linear[-1].split(".")[0]:
-            _replace(network, path, nn.Identity())  # dropout before the classifier would blur the features
+            replace_module(
+                network, path, nn.Identity()
+            )  # dropout before the classifier would blur the features
     return network
-
-
-def _replace(network: nn.Module, path: str, replacement: nn.Module) -> None:
-    parent, _, leaf = path.rpartition(".")
-    setattr(network.get_submodule(parent), leaf, replacement)
 
 
 def _probed(network: nn.Module, name: str, side: int) -> tuple[nn.Module, int]:

@@ -13,6 +13,8 @@ from typing import cast
 from torch import fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from continual_dml.embedding.module_paths import replace_module
+
 
 def fold_batch_norm(backbone: nn.Module) -> int:
     """Fold each batch norm that directly follows a convolution into it, in place; return how many.
@@ -25,8 +27,8 @@ def fold_batch_norm(backbone: nn.Module) -> int:
     for convolution_path, norm_path in pairs:
         convolution = cast(nn.Conv2d, backbone.get_submodule(convolution_path))
         norm = cast(nn.BatchNorm2d, backbone.get_submodule(norm_path))
-        _set(backbone, convolution_path, fuse_conv_bn_eval(convolution, norm))
-        _set(backbone, norm_path, nn.Identity())
+        replace_module(backbone, convolution_path, fuse_conv_bn_eval(convolution, norm))
+        replace_module(backbone, norm_path, nn.Identity())
     return len(pairs)
 
 
@@ -56,8 +58,3 @@ def _foldable_pairs(backbone: nn.Module) -> list[tuple[str, str]]:
         if isinstance(modules[first], nn.Conv2d) and calls[first] == calls[second] == 1:
             pairs.append((first, second))
     return pairs
-
-
-def _set(backbone: nn.Module, path: str, module: nn.Module) -> None:
-    parent, _, leaf = path.rpartition(".")
-    setattr(backbone.get_submodule(parent), leaf, module)

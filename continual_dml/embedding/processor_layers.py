@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn.utils import skip_init
 
+from continual_dml.embedding.module_paths import replace_module
+
 
 def use_processor_layers(backbone: nn.Module) -> None:
     """Exchange layers of ``backbone`` in place; its weights, their names and what it computes stay."""
@@ -25,8 +27,7 @@ def use_processor_layers(backbone: nn.Module) -> None:
         elif type(module) is nn.ReLU6 and module.inplace:
             made = ClampedInPlace(inplace=True)
         if made is not None:
-            parent, _, leaf = path.rpartition(".")
-            setattr(backbone.get_submodule(parent), leaf, made.train(module.training))
+            replace_module(backbone, path, made.train(module.training))
 
 
 class ClampedInPlace(nn.ReLU6):

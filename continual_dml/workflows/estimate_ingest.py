@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -168,7 +169,6 @@ class _Estimate:
         self.calibration = Calibration(settings, self.compute, state)
         self.recipe = Recipe() if state is None else recipe_for(settings.training)
         self.moved = self.recipe.learns and plan.trainable
-        self.reading = around.image_seconds
 
     def made(self, refresh: str, budget: RefreshBudget) -> IngestEstimate:
         """Return the estimate."""
@@ -187,16 +187,18 @@ class _Estimate:
         disk = generation_bytes(after, embedders, self.settings.training.class_rank)
         replaced = generation_bytes(before, embedders, self.settings.training.class_rank)
         kept = self._copies()
+        carrying = self.calibration.carried() if carried else 0.0
         stages = {
             "start": self.around.start_seconds,
             "read": self.around.read_seconds,
             "learn": learn,
-            "refresh": reread * (self.reading + look) + carried * self._carrying(carried),
-            "embed queries": self.asked_new * look + again * (self.reading + look),
+            "refresh": reread * (self.around.image_seconds + look) + carried * carrying,
+            "embed queries": self.asked_new * look + again * (self.around.image_seconds + look),
             "check precision": check,
             "evaluate": compare,
             "write": disk * self.around.byte_seconds + (FILES + self.asked_new) * self.around.flush_seconds,
-            "publish": disk * self.around.byte_seconds + PAINTING * self.reading * min(PICTURES, self.new),
+            "publish": disk * self.around.byte_seconds
+            + PAINTING * self.around.image_seconds * min(PICTURES, self.new),
         }
         images = self.new * (self._looks + self._kept_views) + self.asked_new + again + reread
         replaced = replaced if self.known.tasks and self.around.replaces else 0
@@ -214,7 +216,7 @@ class _Estimate:
     def _kept_views(self) -> int:
         """How many views of each new image frozen layers look at before the training begins."""
         frozen = self.moved and self.settings.training.train_stages is not None
-        return views_to_keep(self._job()) if frozen else 0
+        return views_to_keep(self._job) if frozen else 0
 
     def _earlier(self, refresh: str, budget: RefreshBudget, look: float) -> tuple[int, int, int]:
         """Return how many queries are embedded again, items embedded anew, and items carried."""
@@ -225,7 +227,7 @@ class _Estimate:
         if refresh == "auto" and budget.items is not None:
             reread = min(reread, budget.items)
         if refresh == "auto" and budget.seconds is not None:
-            reread = min(reread, round(budget.seconds / (self.reading + look)))
+            reread = min(reread, round(budget.seconds / (self.around.image_seconds + look)))
         return known.asked_again(most, known.tasks), reread, known.gallery - reread
 
     def _learning(self, embedders: Sequence[Embedder], look: float) -> tuple[int, float, float]:
@@ -238,11 +240,12 @@ class _Estimate:
         self.listener.advance()
         if not self.moved:
             return 0, 0.0, seconds
-        steps = self._job().steps()
+        steps = self._job.steps()
         per_step, first = self.calibration.step(embedders, self.recipe, categories)
         self.listener.advance()
         return steps, per_step, seconds + first + steps * per_step
 
+    @cached_property
     def _job(self) -> TrainingJob:
         """Return the task as a job that knows how many steps it takes, and nothing else."""
         number = {name: position for position, name in enumerate(self.plan.categories)}
@@ -257,9 +260,6 @@ class _Estimate:
         asked = known.asked_again(most, known.tasks) + self.asked_new + unknown
         categories = known.categories + len(self.plan.new_categories)
         return self.calibration.comparison(asked, self.new + earlier, categories)
-
-    def _carrying(self, carried: int) -> float:
-        return self.calibration.carried() if carried else 0.0
 
     def _holdings(self, carried: int) -> tuple[Holdings, Holdings]:
         """Return what the live generation holds, and what the next one will."""

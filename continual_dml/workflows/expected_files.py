@@ -9,9 +9,7 @@ from continual_dml.embedding.embedder import Embedder, embedder_state
 from continual_dml.memory.drift_doubt import MOST_DIRECTIONS
 
 FINGERPRINT_BYTES = 40  # with the number of its item
-CATALOGUE_BYTES_PER_ITEM = (
-    500  # one row, its indexes and an ordinary path; and its line beside the generation
-)
+CATALOGUE_BYTES_PER_ITEM = 500  # a row, its indexes, an ordinary path; its line beside the generation
 REPORT_BYTES = 80_000  # figures and details
 PICTURES, PICTURE_BYTES = 300, 2_500  # of a report's page: at most so many, in base64
 
