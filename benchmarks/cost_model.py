@@ -12,29 +12,28 @@ import argparse
 import os
 import sys
 import tempfile
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.documents import append_result, read_results, replace_tables
-from benchmarks.processes import cdml
+from benchmarks.documents import add_recording, append_result, read_results, replace_tables
+from benchmarks.long_stream import SMALL_NETWORK
+from benchmarks.photos import GROCERY_TASKS, deal_photos
+from benchmarks.processes import DONE, cdml
 from cli.machine import environment
 from streams.glyphs import render_task
-from streams.splits import write_split
 
 RESULTS = Path("benchmarks/results/cost_model.jsonl")
 DOCUMENT, TABLES = Path("docs/benchmarks.md"), "cost model"
 FORETOLD = (1, 2, 5)
-GROCERY_SIZES = (41, 10, 10, 10, 10)
 ALPHABETS = ("latin", "greek", "cyrillic", "arrows", "operators")
 CHARACTERS, PICTURES, PICTURE_SIDE = 15, 30, 48
 LIMIT = 0.30
 WHAT = ("seconds", "peak_mb", "growth_mb")
-DONE = (0, 3, 5)
-"""Exit codes of an ingest that published: all of it, with files left out, refused by its gate."""
+REFUSED = 5
+"""Exit code of an ingest whose gate refused what it had written."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +49,10 @@ class Stream:
 def streams(weights: Path) -> dict[str, Stream]:
     """Return all streams by name."""
     photos = ("--weights", str(weights), "--image-side", "128")
-    glyphs = ("--backbone", "conv4", "--weights", "none", "--image-side", "32", "--no-flip")
     found = (
         Stream("grocery", True, photos),
         Stream("grocery, 40 steps", True, photos, ("--steps", "40")),
-        Stream("glyphs", False, glyphs),
+        Stream("glyphs", False, SMALL_NETWORK),
     )
     return {stream.name: stream for stream in found}
 
@@ -62,16 +60,14 @@ def streams(weights: Path) -> dict[str, Stream]:
 def task_folders(stream: Stream, data: Path, home: Path) -> list[Path]:
     """Write the tasks of a stream below ``home`` and return their folders."""
     if stream.photos:
-        with zipfile.ZipFile(data) as archive:
-            archive.extractall(home / "all")
-        return write_split(home / "all", home / "tasks", GROCERY_SIZES, seed=0)
+        return deal_photos(home, GROCERY_TASKS, data)
     for name in ALPHABETS:
         render_task(name, home / "tasks" / name, CHARACTERS, PICTURES, PICTURE_SIDE)
     return [home / "tasks" / name for name in ALPHABETS]
 
 
 def bytes_of(workspace: Path) -> int:
-    """Return the bytes of all files of a workspace; one that is there under several names counts once."""
+    """Return the bytes of all files and folders of a workspace; what has several names counts once."""
     files = {(status.st_dev, status.st_ino): status.st_size for status in map(os.stat, workspace.rglob("*"))}
     return sum(files.values())
 
@@ -84,9 +80,9 @@ def learned(stream: Stream, data: Path) -> list[dict[str, Any]]:
         cdml("init", "-w", str(workspace), *stream.network)
         for number, folder in enumerate(task_folders(stream, data, home), 1):
             command = ("ingest-task", str(folder), "-w", str(workspace), *stream.options)
-            dry = cdml(*command, "--dry-run", accepted=(0, 3)) if number in FORETOLD else None
+            dry = cdml(*command, "--dry-run", accepted=DONE) if number in FORETOLD else None
             before = bytes_of(workspace)
-            real = cdml(*command, accepted=DONE)
+            real = cdml(*command, accepted=(*DONE, REFUSED))
             if dry is None:
                 continue
             foretold = dry.document["estimate"]
@@ -158,8 +154,7 @@ def main(arguments: Sequence[str]) -> None:
         "--streams", nargs="+", choices=list(streams(weights)), default=list(streams(weights))
     )
     parser.add_argument("--rounds", type=int, default=1, help="how often each stream is learned")
-    parser.add_argument("--record", action="store_true", help=f"add the results to {RESULTS}")
-    parser.add_argument("--render", action="store_true", help=f"put the last results into {DOCUMENT}")
+    add_recording(parser, RESULTS, DOCUMENT)
     options = parser.parse_args(arguments)
     if options.render:
         replace_tables(DOCUMENT, TABLES, rendered(read_results(RESULTS)))

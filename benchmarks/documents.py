@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections.abc import Mapping
@@ -19,6 +20,12 @@ def replace_tables(document: Path, name: str, tables: str) -> None:
             f"{document} has no lines {begin} and {end} to put the tables between: add them where it fits"
         )
     document.write_text(f"{before}{begin}\n\n{tables}\n{end}{after}")
+
+
+def add_recording(parser: argparse.ArgumentParser, results: Path, document: Path) -> None:
+    """Add ``--record`` and ``--render``, by which results are kept and shown."""
+    parser.add_argument("--record", action="store_true", help=f"add what is measured to {results}")
+    parser.add_argument("--render", action="store_true", help=f"put the last results into {document}")
 
 
 def append_result(path: Path, result: Mapping[str, object]) -> None:

@@ -11,7 +11,6 @@ import os
 import sys
 import tempfile
 import time
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,14 +20,13 @@ from unittest import mock
 from sqlalchemy.engine.default import DefaultDialect
 
 from benchmarks.documents import append_result
-from benchmarks.grocery_stream import FIRST_TASK_CATEGORIES, LATER_TASK_CATEGORIES
+from benchmarks.photos import GROCERY_TASKS, deal_photos
 from cli.machine import environment
 from cli.wiring import IngestRequest, create_workspace, run_ingest
 from continual_dml.ports import SilentListener
 from continual_dml.settings import Settings
 from storage.self_test import run_self_test
 from storage.workspace import Workspace
-from streams.splits import write_split
 
 RESULTS = Path("benchmarks/results/durability_cost.jsonl")
 
@@ -93,10 +91,7 @@ def main(arguments: Sequence[str]) -> None:
     training = {"method": options.method, "steps": options.steps}
     with tempfile.TemporaryDirectory(prefix="cdml-durability-") as scratch:
         home = Path(scratch)
-        with zipfile.ZipFile(options.data) as archive:
-            archive.extractall(home / "all")
-        sizes = [FIRST_TASK_CATEGORIES, LATER_TASK_CATEGORIES]
-        tasks = write_split(home / "all", home / "tasks", sizes, 0)
+        tasks = deal_photos(home, GROCERY_TASKS[:2], options.data)
         settings = Settings.from_dict({"training": training})
         workspace = create_workspace(home / "workspace", settings, None, str(options.weights))
         line = {**training, "tasks": [measured(workspace, task, settings) for task in tasks]}

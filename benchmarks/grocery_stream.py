@@ -23,12 +23,10 @@ from typing import Any
 
 from benchmarks.documents import append_result, read_results, replace_tables
 from benchmarks.grocery_tables import render
+from benchmarks.photos import GROCERY_TASKS
 from cli.machine import environment
 from streams.splits import write_split
 
-FIRST_TASK_CATEGORIES = 41
-LATER_TASKS = 4
-LATER_TASK_CATEGORIES = 10
 TABLES = "grocery tables"
 
 
@@ -94,8 +92,7 @@ def main() -> None:
 def run(arm: Arm, seed: int, scratch: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Learn the stream once and return what the command line reported."""
     home = Path(tempfile.mkdtemp(dir=scratch))
-    sizes = [FIRST_TASK_CATEGORIES] + [LATER_TASK_CATEGORIES] * LATER_TASKS
-    tasks = write_split(scratch / "all", home / "tasks", sizes, seed)
+    tasks = write_split(scratch / "all", home / "tasks", GROCERY_TASKS, seed)
     began = time.perf_counter()
     _cdml(home, "init", "--weights", str(options.weights), "--image-side", str(options.image_side))
     for number, task in enumerate(tasks):

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.documents import append_result, read_results, replace_tables
+from benchmarks.documents import add_recording, append_result, read_results, replace_tables
 from cli.machine import environment
 from storage.index import INDEXES
 from storage.index.stored import StoredIndex
@@ -108,8 +108,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--items", type=int, default=100_000)
     parser.add_argument("--dimension", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--record", action="store_true", help=f"add the result to {RESULTS}")
-    parser.add_argument("--render", action="store_true", help=f"put the last result into {DOCUMENT}")
+    add_recording(parser, RESULTS, DOCUMENT)
     options = parser.parse_args(arguments)
     if options.render:
         replace_tables(DOCUMENT, TABLES, rendered(read_results(RESULTS)[-1]))

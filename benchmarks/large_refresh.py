@@ -16,7 +16,6 @@ import re
 import statistics
 import sys
 import tempfile
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,15 +23,16 @@ from typing import Any
 import numpy as np
 
 from benchmarks import processes
-from benchmarks.documents import append_result, read_results, replace_tables
+from benchmarks.documents import add_recording, append_result, read_results, replace_tables
+from benchmarks.photos import deal_photos
 from benchmarks.processes import Ran
+from benchmarks.workspace_bytes import own_bytes
 from cli.machine import environment
 from continual_dml.memory.discriminant_head import unit_rows
 from continual_dml.records import ADDED, NewItem, PartCount, Publication, Role
 from continual_dml.workflows.gallery_files import StoredPart, items_file, stored_parts, vectors_file
 from storage.store import WorkspaceStore
 from storage.workspace import Workspace
-from streams.splits import write_split
 
 RESULTS, DOCUMENT = Path("benchmarks/results/large_refresh.jsonl"), Path("docs/benchmarks.md")
 TABLES = "large refresh"
@@ -45,21 +45,18 @@ Run = Mapping[str, Any]
 
 
 def cdml(home: Path, *arguments: str) -> Ran:
-    """Run a command in the workspace of ``home``; 3 is done, with files in quarantine."""
-    return processes.cdml(*arguments, "-w", str(home / "workspace"), accepted=(0, 3))
+    """Run a command in the workspace of ``home``."""
+    return processes.cdml(*arguments, "-w", str(home / "workspace"), accepted=processes.DONE)
 
 
 def learned(home: Path, data: Path) -> list[Path]:
     """Make a workspace of ten tasks whose older items are stale; return photos to ask with."""
-    with zipfile.ZipFile(data) as archive:
-        archive.extractall(home / "all")
-    folders = write_split(home / "all", home / "tasks", [CATEGORIES] * TASKS, 0)
+    folders = deal_photos(home, [CATEGORIES] * TASKS, data)
     model = ("--backbone", BACKBONE, "--weights", "none", "--embedding-dim", str(DIMENSION))
     cdml(home, "init", *model, "--image-side", str(SIDE), "--keep-generations", "4")
     batch = ("--batch-categories", str(CATEGORIES), "--images-per-category", "4", "--steps", "3")
-    lax = ("--min-recall", "0", "--max-forgetting", "1")
     for folder in folders:
-        done = cdml(home, "ingest-task", str(folder), *batch, *lax, "--refresh", "keep")
+        done = cdml(home, "ingest-task", str(folder), *batch, *processes.NOT_JUDGED, "--refresh", "keep")
         print(f"{folder.name}: {done.clock:.0f} s", flush=True)
     photos = sorted(path for folder in folders for path in folder.rglob("*") if path.is_file())
     return photos[:: max(1, len(photos) // QUERIES)][:QUERIES]
@@ -136,8 +133,7 @@ def refreshed(home: Path, kind: str, photos: Sequence[Path]) -> tuple[dict[str, 
     file.write_text(re.sub(r"write_vectors_up_to = \d+", limit, file.read_text()))
     done = cdml(home, "refresh", "--refresh", "project", "--max-forgetting", "1")
     folder = home / "workspace" / "gen" / f"{done.document['generation']:08d}"
-    found = [path.stat() for path in folder.iterdir() if path.is_file()]
-    written = sum(one.st_size for one in found if one.st_nlink == 1)
+    written = own_bytes(folder)
     report = cdml(home, "report").document
     asked = cdml(home, "query", *map(str, photos), "-k", "10", "--no-threshold")
     answers = [[one["item_id"] for one in query["neighbours"]] for query in asked.document["queries"]]
@@ -255,8 +251,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--items", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--folder", type=Path, help="where to put the workspace; a temporary one else")
-    parser.add_argument("--record", action="store_true", help=f"add the result to {RESULTS}")
-    parser.add_argument("--render", action="store_true", help=f"put the last result into {DOCUMENT}")
+    add_recording(parser, RESULTS, DOCUMENT)
     options = parser.parse_args(arguments)
     if options.render:
         replace_tables(DOCUMENT, TABLES, table(read_results(RESULTS)[-1]))

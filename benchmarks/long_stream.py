@@ -22,8 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.documents import append_result, read_results, replace_tables
-from benchmarks.processes import Ran, cdml
+from benchmarks.documents import add_recording, append_result, read_results, replace_tables
+from benchmarks.processes import NOT_JUDGED, Ran, cdml
 from cli.machine import environment
 from streams.glyphs import GLYPH_TASKS, render_task
 
@@ -32,8 +32,7 @@ DOCUMENT, TABLES = Path("docs/benchmarks.md"), "long stream"
 CATEGORIES, PICTURES, SIDE = 6, 20, 36
 FIFTH = 5
 SHOWN = (1, 2, 5, 10, 20, 30, 40, 50)
-UNJUDGED = ("--min-recall", "0", "--max-forgetting", "1")
-"""So few pictures teach little: no task is to be refused for it."""
+SMALL_NETWORK = ("--backbone", "conv4", "--weights", "none", "--image-side", "32", "--no-flip")
 AROUND = 2
 """So many tasks on either side of the fifth and before the last are taken together with it."""
 GROUPS = ("statistics", "drift", "items", "vectors", "index", "queries", "asked", "catalogue", "model")
@@ -83,13 +82,12 @@ class Stream:
 
     def begin(self, workspace: Path) -> None:
         """Make a workspace of a small network without pretrained weights."""
-        network = ("--backbone", "conv4", "--weights", "none", "--image-side", "32", "--no-flip")
-        cdml("init", "-w", str(workspace), *network)
+        cdml("init", "-w", str(workspace), *SMALL_NETWORK)
 
     def learn(self, folder: Path, workspace: Path) -> Ran:
         """Ingest a task into a workspace."""
         steps = () if self.steps is None else ("--steps", str(self.steps))
-        options = ("-w", str(workspace), "--seed", str(self.seed), *steps, *UNJUDGED)
+        options = ("-w", str(workspace), "--seed", str(self.seed), *steps, *NOT_JUDGED)
         return cdml("ingest-task", str(folder), *options)
 
     def keep(self, folder: Path, workspace: Path) -> None:
@@ -235,8 +233,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "--rounds", type=int, default=15, help="of the fifth and the last task in turn; 0: none"
     )
-    parser.add_argument("--record", action="store_true", help=f"add the results to {RESULTS}")
-    parser.add_argument("--render", action="store_true", help=f"put the last results into {DOCUMENT}")
+    add_recording(parser, RESULTS, DOCUMENT)
     options = parser.parse_args(arguments)
     if options.render:
         replace_tables(DOCUMENT, TABLES, rendered(read_results(RESULTS)))

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageOps
 
-from benchmarks.documents import append_result, read_results, replace_tables
+from benchmarks.documents import add_recording, append_result, read_results, replace_tables
 from cli.machine import environment
 from continual_dml.fingerprints import (
     BITS,
@@ -242,8 +242,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--data", type=Path, default=shared / "data", help="folder of the archives")
     parser.add_argument("--copies", type=int, default=1000, help="pictures of each archive to copy")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--record", action="store_true", help=f"add the result to {RESULTS}")
-    parser.add_argument("--render", action="store_true", help=f"write the last result into {DOCUMENT}")
+    add_recording(parser, RESULTS, DOCUMENT)
     options = parser.parse_args(arguments)
     if options.render:
         replace_tables(DOCUMENT, TABLES, table(read_results(RESULTS)[-1]))

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.documents import append_result, read_results, replace_tables
+from benchmarks.documents import add_recording, append_result, read_results, replace_tables
 from benchmarks.no_match_tables import FULL, NAIVE, SIMULATED, TWICE, rendered
 from benchmarks.stream_features import StreamFeatures, features_file, read_features
 from cli.machine import environment
@@ -204,8 +204,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--target", type=float, default=0.05)
     parser.add_argument("--validation", action="store_true", help="streams made of training images alone")
     parser.add_argument("--features", type=Path, default=Path("benchmarks/runs/features"))
-    parser.add_argument("--record", action="store_true", help=f"add the result to {RESULTS}")
-    parser.add_argument("--render", action="store_true", help=f"put the last result into {DOCUMENT}")
+    add_recording(parser, RESULTS, DOCUMENT)
     options = parser.parse_args(arguments)
     if options.render:
         replace_tables(DOCUMENT, TABLES, rendered(read_results(RESULTS)[-1]))

@@ -15,13 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from PIL.JpegImagePlugin import JpegImageFile
 
 ASPECT = 4 / 3
 _TILE = 132  # at most: what remains of a photo without the edges that most of them share
 PHOTOS = "grocery-160.zip"
+GROCERY_TASKS = (41, 10, 10, 10, 10)
+"""Categories of the five tasks that these photos are learned as."""
 
 
 def shared_file(name: str) -> Path:
@@ -30,6 +32,22 @@ def shared_file(name: str) -> Path:
     if not path.is_file():
         sys.exit(f"no {path.name} at {path.parent}: CDML_TEST_DATA names the folder of data")
     return path
+
+
+def deal_photos(home: Path, sizes: Sequence[int], archive: Path | None = None, seed: int = 0) -> list[Path]:
+    """Deal the categories of photos out to tasks of so many; return their folders, below ``home``.
+
+    Args:
+        home: where the photos go, as they are, and the tasks.
+        sizes: categories of each task.
+        archive: a ZIP file of photos; None for the shared one.
+        seed: of the dealing.
+    """
+    from streams.splits import write_split
+
+    with zipfile.ZipFile(archive or shared_file(f"data/{PHOTOS}")) as photos:
+        photos.extractall(home / "all")
+    return write_split(home / "all", home / "tasks", sizes, seed)
 
 
 def make_photos(folder: Path, count: int, megapixels: float) -> None:

@@ -11,6 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+NOT_JUDGED = ("--min-recall", "0", "--max-forgetting", "1")
+"""Of an ingest: whatever little it learns, its gate lets it pass."""
+DONE = (0, 3)
+"""Exit codes of a command that did what it was asked; 3: with files in quarantine."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ran:

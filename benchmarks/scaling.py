@@ -1,6 +1,6 @@
 """How time, memory and disk grow: with the gallery, with the number of tasks, with the size of images.
 
-``python -m benchmarks.scaling gallery tasks images --record``, then ``--render``. Every figure is of a
+``python -m benchmarks.scaling --record``, then ``--render``. Every figure is of a
 command in a process of its own, as the system tells it. Galleries are noisy copies of the features of real
 photos (``benchmarks.large_refresh``), a thousand to a million; the new task is the same in each. The stream
 of tasks is that of ``benchmarks.long_stream``. Of each curve the slope on logarithmic scales is told: 0 for
@@ -13,7 +13,6 @@ import argparse
 import shutil
 import sys
 import tempfile
-import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,13 +20,13 @@ from statistics import median
 from typing import Any
 
 from benchmarks import long_stream
-from benchmarks.documents import append_result, read_results, replace_tables
+from benchmarks.documents import add_recording, append_result, read_results, replace_tables
 from benchmarks.large_refresh import multiply
-from benchmarks.photos import PHOTOS, shared_file
-from benchmarks.processes import Ran, cdml
+from benchmarks.photos import deal_photos, shared_file
+from benchmarks.processes import DONE, NOT_JUDGED, Ran, cdml
 from benchmarks.scaling_tables import CONSTANT, curve_table
+from benchmarks.workspace_bytes import own_bytes
 from cli.machine import environment
-from streams.splits import write_split
 
 RESULTS, DOCUMENT, TABLES = Path("benchmarks/results/scaling.jsonl"), Path("docs/benchmarks.md"), "scaling"
 ITEMS = (1_000, 10_000, 100_000, 1_000_000)
@@ -35,10 +34,9 @@ SIDES = (64, 96, 128, 192, 256)
 TASKS, SHOWN_TASKS = 50, (2, 5, 10, 20, 30, 40, 50)
 AROUND = 1
 """So many tasks on either side of a shown one are taken together with it."""
-CATEGORIES, LEARNED = 20, 3
+CATEGORIES, LEARNED = 7, 3
+"""As many categories of a task as a gallery of a thousand items has room for."""
 STEPS = ("--steps", "3", "--batch-categories", "4", "--images-per-category", "4")
-NOT_JUDGED = ("--min-recall", "0", "--max-forgetting", "1")
-DONE = (0, 3)  # 3: done, with files in quarantine
 Figures = dict[str, float]
 MOST: Mapping[str, Mapping[str, float]] = {
     "gallery": {"ingest-task: learn, s": CONSTANT, "ingest-task: MB written": CONSTANT,
@@ -52,9 +50,7 @@ its cause, pixels being the square of a side."""
 
 def photo_tasks(home: Path) -> list[Path]:
     """Return folders of a few categories of photos each: some that are learned, and one more."""
-    with zipfile.ZipFile(shared_file(f"data/{PHOTOS}")) as archive:
-        archive.extractall(home / "all")
-    return write_split(home / "all", home / "tasks", [CATEGORIES] * (LEARNED + 1), 0)
+    return deal_photos(home, [CATEGORIES] * (LEARNED + 1))
 
 
 @dataclass(frozen=True)
@@ -100,8 +96,7 @@ class Gallery:
     def _written(self, done: Ran) -> float:
         """Return the MB of a generation's own files; those of the one before are linked."""
         folder = self.workspace / "gen" / f"{done.document['generation']:08d}"
-        found = [path.stat() for path in folder.iterdir() if path.is_file()]
-        return sum(one.st_size for one in found if one.st_nlink == 1) / 1e6
+        return own_bytes(folder) / 1e6
 
 
 def gallery(home: Path, rounds: int) -> dict[str, Any]:
@@ -111,17 +106,7 @@ def gallery(home: Path, rounds: int) -> dict[str, Any]:
     network = ("--backbone", "resnet18", "--weights", "none", "--image-side", "64")
     cdml("init", "-w", str(first), *network, "--keep-generations", "4")
     for folder in folders:
-        cdml(
-            "ingest-task",
-            str(folder),
-            "-w",
-            str(first),
-            *STEPS,
-            *NOT_JUDGED,
-            "--refresh",
-            "keep",
-            accepted=DONE,
-        )
+        Gallery(first).learn(folder, "keep")
     points = []
     for items in ITEMS:
         found = []
@@ -214,16 +199,15 @@ def rendered(results: Iterable[Mapping[str, Any]]) -> str:
 def main(arguments: Sequence[str]) -> None:
     """Measure, or render what was measured."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scaling", description=__doc__)
-    parser.add_argument("curves", nargs="*", choices=[*CURVES, []], help="all without")
+    parser.add_argument("--curves", nargs="+", choices=list(CURVES), default=list(CURVES))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--folder", type=Path, help="where to put workspaces; a temporary one else")
-    parser.add_argument("--record", action="store_true", help=f"add the results to {RESULTS}")
-    parser.add_argument("--render", action="store_true", help=f"put the last results into {DOCUMENT}")
+    add_recording(parser, RESULTS, DOCUMENT)
     options = parser.parse_args(arguments)
     if options.render:
         replace_tables(DOCUMENT, TABLES, rendered(read_results(RESULTS)))
         return
-    for name in options.curves or CURVES:
+    for name in options.curves:
         with tempfile.TemporaryDirectory(prefix="cdml-scaling-", dir=options.folder) as home:
             result = {
                 "environment": environment(),

@@ -19,7 +19,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,9 +26,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from benchmarks import processes
-from benchmarks.documents import append_result, read_results, replace_tables
+from benchmarks.documents import add_recording, append_result, read_results, replace_tables
+from benchmarks.photos import deal_photos
 from cli.machine import environment
-from streams.splits import write_split
 
 RESULTS, DOCUMENT, TABLES = (
     Path("benchmarks/results/served_queries.jsonl"),
@@ -43,14 +42,12 @@ TARGET = f"/api/v1/search?k={K}"
 
 def made(home: Path, data: Path, weights: Path, categories: int = CATEGORIES) -> list[Path]:
     """Make a workspace of two tasks of so many categories of photos each, and return the photos."""
-    with zipfile.ZipFile(data) as archive:
-        archive.extractall(home / "all")
-    folders = write_split(home / "all", home / "tasks", [categories] * 2, 0)
+    folders = deal_photos(home, [categories] * 2, data)
     where = ("-w", str(home / "workspace"))
     processes.cdml("init", "--weights", str(weights), *where)
     for folder in folders:
-        learn = ("--steps", "3", "--min-recall", "0", "--max-forgetting", "1")
-        processes.cdml("ingest-task", str(folder), *learn, *where, accepted=(0, 3))
+        learn = ("--steps", "3", *processes.NOT_JUDGED)
+        processes.cdml("ingest-task", str(folder), *learn, *where, accepted=processes.DONE)
     return sorted(path for folder in folders for path in folder.rglob("*") if path.is_file())
 
 
@@ -256,8 +253,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--requests", type=int, default=300, help="one after another")
     parser.add_argument("--clients", type=int, default=200)
     parser.add_argument("--lasting", type=float, default=60.0, help="seconds that the clients ask for")
-    parser.add_argument("--record", action="store_true", help="keep the result in benchmarks/results")
-    parser.add_argument("--render", action="store_true", help="put the last result into docs/benchmarks.md")
+    add_recording(parser, RESULTS, DOCUMENT)
     return parser.parse_args()
 
 

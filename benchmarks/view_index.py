@@ -24,7 +24,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.documents import append_result, read_results, replace_tables
+from benchmarks.documents import add_recording, append_result, read_results, replace_tables
+from benchmarks.workspace_bytes import own_bytes
 from cli.machine import environment
 from continual_dml.memory.discriminant_head import DiscriminantHead
 from continual_dml.memory.drift import AffineMap
@@ -140,7 +141,7 @@ def refreshed(
 
     staging, publishing = taken(stage), taken(publish)
     directory = store.workspace.generation_dir(published[0].generation_id)
-    size = sum(path.stat().st_size for path in directory.iterdir() if path.stat().st_nlink == 1)
+    size = own_bytes(directory)
     both = staging.clock + publishing.clock, staging.processor + publishing.processor
     return published[0], {
         "MB written": round(size / 1e6, 1),
@@ -245,8 +246,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--dimension", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--folder", type=Path, help="where to put the workspace; a temporary one else")
-    parser.add_argument("--record", action="store_true", help=f"add the result to {RESULTS}")
-    parser.add_argument("--render", action="store_true", help=f"put the last result into {DOCUMENT}")
+    add_recording(parser, RESULTS, DOCUMENT)
     options = parser.parse_args(arguments)
     if options.render:
         replace_tables(DOCUMENT, TABLES, rendered(read_results(RESULTS)[-1]))

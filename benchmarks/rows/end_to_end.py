@@ -9,44 +9,38 @@ photos; after each task all are asked with every test photo so far, in the galle
 from __future__ import annotations
 
 import tempfile
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.photos import PHOTOS, shared_file
+from benchmarks.photos import GROCERY_TASKS, deal_photos, shared_file
 from benchmarks.side_by_side.rows import Answers, Arm, Row, Sizes, Target, Work
 
 WEIGHTS = "weights/mobilenet_v2-imagenet1k.safetensors"
 LEFT_OUT = 0.01
 """So large a share of the photos may be copies of others, which ours sets aside."""
-DONE = (0, 3)  # 3: done, with files in quarantine
-NOT_JUDGED = ("--min-recall", "0", "--max-forgetting", "1")
+EVERYTHING = ("--set", "streams.queries_per_category=1000000", "--set", "evaluation.earlier_queries=1000000")
+"""Of an ingest: all photos held out are asked with, and all of earlier tasks again."""
 
 
 def prepare(folder: Path, sizes: Sizes) -> None:
     """Deal the photos out to tasks."""
-    from streams.splits import write_split
-
-    with zipfile.ZipFile(shared_file(f"data/{PHOTOS}")) as archive:
-        archive.extractall(folder / "all")
-    write_split(folder / "all", folder / "tasks", sizes["categories"], sizes["seed"])
+    deal_photos(folder, sizes["categories"], seed=sizes["seed"])
 
 
 def ours(folder: Path, sizes: Sizes) -> Work:
     """The commands that a user types, each in a process of its own."""
-    from benchmarks.processes import cdml
+    from benchmarks.processes import DONE, NOT_JUDGED, cdml
 
     def learned() -> dict[str, Any]:
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
             workspace = Path(scratch) / "workspace"
             where = ("-w", str(workspace))
             cdml("init", *where, "--weights", str(shared_file(WEIGHTS)), "--image-side", str(sizes["side"]))
-            _ask_everything_again(workspace / "cdml.toml")
             for number, task in enumerate(_tasks(folder)):
                 steps = sizes["later_steps"] if number else sizes["first_steps"]
                 options = ("--steps", str(steps), "--seed", str(sizes["seed"]), "--method", sizes["method"])
-                cdml("ingest-task", str(task), *where, *options, *NOT_JUDGED, accepted=DONE)
+                cdml("ingest-task", str(task), *where, *options, *EVERYTHING, *NOT_JUDGED, accepted=DONE)
             report = cdml("report", *where).document
         return {
             "last": report["recall_at_k"]["1"][-1],
@@ -93,15 +87,6 @@ def _work(learned: Callable[[], dict[str, Any]]) -> Work:
     return Work(run, figures=lambda: last)
 
 
-def _ask_everything_again(settings: Path) -> None:
-    """Lift the limits that usually keep a task from asking every query of the tasks before it."""
-    text = settings.read_text()
-    for name in ("queries_per_category", "earlier_queries"):
-        shown = next(line for line in text.splitlines() if line.startswith(f"# {name} ="))
-        text = text.replace(shown, f"{name} = 1000000")
-    settings.write_text(text)
-
-
 def as_many_queries(ours: Answers, theirs: Answers) -> str | None:
     """Compare how many photos each task was asked with; what was learned cannot be the same."""
     first, second = ours["queries"].astype(float), theirs["queries"].astype(float)
@@ -135,7 +120,7 @@ ROWS = (
         same=as_many_queries,
         prepare=prepare,
         sizes={
-            "categories": [41, 10, 10, 10, 10],
+            "categories": GROCERY_TASKS,
             "side": 128,
             "first_steps": 200,
             "later_steps": 80,

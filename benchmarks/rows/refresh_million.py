@@ -16,6 +16,7 @@ from typing import Any
 from benchmarks.peer_photos import PhotoFiles, loader, usual_transform
 from benchmarks.photos import PHOTOS, shared_file
 from benchmarks.side_by_side.rows import Answers, Arm, Row, Sizes, Target, Work
+from benchmarks.workspace_bytes import own_bytes
 
 ANEW = "DataLoader, resnet18"
 MOST_MB = 50.0
@@ -38,7 +39,6 @@ def ours(folder: Path, sizes: Sizes) -> Work:
     store = WorkspaceStore(workspace).__enter__()
     first_generation(store, sizes["items"], centres, views)
     drafts: list[Any] = []
-    written: list[float] = []
 
     def before() -> None:
         for draft in drafts:
@@ -53,8 +53,7 @@ def ours(folder: Path, sizes: Sizes) -> Work:
 
     def figures() -> dict[str, float]:
         staging = workspace.staging_dir(drafts[0].generation_id)
-        written[:] = [sum(path.stat().st_size for path in staging.iterdir() if path.stat().st_nlink == 1)]
-        return {"MB_written": written[0] / 1e6}
+        return {"MB_written": own_bytes(staging) / 1e6}
 
     return Work(run, before=before, amount=sizes["items"], figures=figures)
 
