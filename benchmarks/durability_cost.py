@@ -1,7 +1,8 @@
 """Which share of an ingest goes into surviving a crash: flushes, commits, the self-test before it is live.
 
-Run ``python -m benchmarks.durability_cost``. The first tasks of the grocery stream are ingested in this
-process with every flush, commit and self-test timed. Few training steps make the share large, not small.
+Run ``python -m benchmarks.durability_cost --record``, then ``--render``. The first tasks of the grocery
+stream are ingested in this process with every flush, commit and self-test timed. Few training steps make the
+share large, not small.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from unittest import mock
 
 from sqlalchemy.engine.default import DefaultDialect
 
-from benchmarks.documents import append_result
+from benchmarks.documents import add_recording, append_result, read_results, replace_tables
 from benchmarks.photos import GROCERY_TASKS, deal_photos
 from cli.machine import environment
 from cli.wiring import IngestRequest, create_workspace, run_ingest
@@ -29,6 +30,7 @@ from storage.self_test import run_self_test
 from storage.workspace import Workspace
 
 RESULTS = Path("benchmarks/results/durability_cost.jsonl")
+DOCUMENT, TABLES = Path("docs/benchmarks.md"), "durability"
 
 
 class Clock:
@@ -77,8 +79,27 @@ def measured(workspace: Workspace, folder: Path, settings: Settings) -> dict[str
             "share": round(sum(parts.values()) / seconds, 5)}  # fmt: skip
 
 
+def table(result: Mapping[str, Any]) -> str:
+    """Return the table of a result, a row for each task."""
+    versions = ", ".join(f"{name} {value}" for name, value in result["environment"].items())
+    return "\n".join(
+        [
+            f"{result['steps']} steps a task. Machine and versions: {versions}.",
+            "",
+            "| task | ingest, s | surviving a crash | flushes, s | commits, s | self-test, s |",
+            "|---:|---:|---:|---:|---:|---:|",
+            *(_row(number, task) for number, task in enumerate(result["tasks"], 1)),
+        ]
+    )
+
+
+def _row(number: int, task: Mapping[str, Any]) -> str:
+    parts = " | ".join(f"{task['parts'][name]:.2f}" for name in ("flushes", "commits", "self-test"))
+    return f"| {number} | {task['seconds']:.0f} | {task['share']:.2%} | {parts} |"
+
+
 def main(arguments: Sequence[str]) -> None:
-    """Measure and print."""
+    """Measure and print, or render what was measured."""
     shared = Path(os.environ.get("CDML_TEST_DATA", "../shared"))
     parser = argparse.ArgumentParser(prog="python -m benchmarks.durability_cost", description=__doc__)
     parser.add_argument("--data", type=Path, default=shared / "data/grocery-160.zip")
@@ -86,8 +107,11 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--weights", type=Path, default=weights)
     parser.add_argument("--method", default="mutual-distillation")
     parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--record", action="store_true", help=f"add the result to {RESULTS}")
+    add_recording(parser, RESULTS, DOCUMENT)
     options = parser.parse_args(arguments)
+    if options.render:
+        replace_tables(DOCUMENT, TABLES, table(read_results(RESULTS)[-1]))
+        return
     training = {"method": options.method, "steps": options.steps}
     with tempfile.TemporaryDirectory(prefix="cdml-durability-") as scratch:
         home = Path(scratch)

@@ -57,7 +57,7 @@ def insert(folder: Path, sizes: Sizes) -> Work:
 
     given, own = folder / ADDRESS, folder / f"catalog-{os.getpid()}.db"
     url = given.read_text() if given.exists() else f"sqlite:///{own}"
-    found = publication(sizes["items"])
+    found = _publication(sizes["items"])
     insertion = {"ours": _as_an_ingest, ADD_ALL: _add_all, BULK: _bulk}[sizes["way"]]
     opened: list[Any] = []
 
@@ -94,7 +94,7 @@ def _emptied(url: str, own: Path) -> None:
     engine.dispose()
 
 
-def publication(items: int) -> Publication:
+def _publication(items: int) -> Publication:
     """Return a task of one category with that many gallery items."""
     from continual_dml.records import NewItem, Publication, Role
 

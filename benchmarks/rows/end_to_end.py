@@ -9,7 +9,8 @@ photos; after each task all are asked with every test photo so far, in the galle
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,10 @@ def ours(folder: Path, sizes: Sizes) -> Work:
     """The commands that a user types, each in a process of its own."""
     from benchmarks.processes import DONE, NOT_JUDGED, cdml
 
+    parts: list[dict[str, float]] = []
+
     def learned() -> dict[str, Any]:
+        parts.clear()
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
             workspace = Path(scratch) / "workspace"
             where = ("-w", str(workspace))
@@ -40,14 +44,17 @@ def ours(folder: Path, sizes: Sizes) -> Work:
             for number, task in enumerate(_tasks(folder)):
                 steps = sizes["later_steps"] if number else sizes["first_steps"]
                 options = ("--steps", str(steps), "--seed", str(sizes["seed"]), "--method", sizes["method"])
-                cdml("ingest-task", str(task), *where, *options, *EVERYTHING, *NOT_JUDGED, accepted=DONE)
+                ran = cdml(
+                    "ingest-task", str(task), *where, *options, *EVERYTHING, *NOT_JUDGED, accepted=DONE
+                )
+                parts.append({**ran.document["seconds"], "command": ran.clock})
             report = cdml("report", *where).document
         return {
             "last": report["recall_at_k"]["1"][-1],
             "queries": [task["query_images"] for task in report["tasks"]],
         }
 
-    return _work(learned)
+    return replace(_work(learned), profile=lambda: _told(parts))
 
 
 def theirs(folder: Path, sizes: Sizes) -> Work:
@@ -73,6 +80,16 @@ def theirs(folder: Path, sizes: Sizes) -> Work:
 
 def _tasks(folder: Path) -> list[Path]:
     return sorted((folder / "tasks").iterdir())
+
+
+def _told(parts: Sequence[Mapping[str, float]]) -> str:
+    """Return the seconds of each part of each ingest, as ingests tell them, as lines of text."""
+    head = [*(f"task {number}" for number in range(1, len(parts) + 1)), "all"]
+    lines = [f"{'seconds of':16}" + "".join(f"{name:>9}" for name in head)]
+    for name in parts[0]:
+        of_tasks = [part[name] for part in parts]
+        lines.append(f"{name:16}" + "".join(f"{seconds:9.2f}" for seconds in (*of_tasks, sum(of_tasks))))
+    return "\n".join(lines) + "\n"
 
 
 def _work(learned: Callable[[], dict[str, Any]]) -> Work:

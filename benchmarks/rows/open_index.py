@@ -52,7 +52,7 @@ def ours(folder: Path, sizes: Sizes) -> Work:
     del content
 
     def opened() -> StoredIndex:
-        return open_ours(path, size, sha256, afresh=False)
+        return _open(path, size, sha256)
 
     time.sleep(proven_files.SETTLED_SECONDS + 0.1)
     begin = time.perf_counter()
@@ -68,7 +68,7 @@ def ours(folder: Path, sizes: Sizes) -> Work:
     )
 
 
-def open_ours(path: Path, size: int, sha256: str, *, afresh: bool) -> StoredIndex:
+def _open(path: Path, size: int, sha256: str) -> StoredIndex:
     """Open a published index as a reader does."""
     from storage import proven_files
     from storage.index.flat import FlatIndex
@@ -76,7 +76,7 @@ def open_ours(path: Path, size: int, sha256: str, *, afresh: bool) -> StoredInde
 
     descriptor = open_published(path)
     try:
-        mapped = map_verified(descriptor, str(path), size, sha256, afresh=afresh)
+        mapped = map_verified(descriptor, str(path), size, sha256, afresh=False)
         index = FlatIndex.from_buffer(mapped.content, proven=mapped.proven)
         if not mapped.proven:
             proven_files.remember(descriptor, sha256)
@@ -111,11 +111,11 @@ def _work(path: Path, sizes: Sizes, opened: Any, search: Any, shape: Any, figure
         return {"found": search(index, query) if sizes["searched"] else [shape(index)]}
 
     return Work(
-        run, before=(lambda: drop_from_cache(path)) if sizes["cold"] else None, figures=lambda: figures
+        run, before=(lambda: _drop_from_cache(path)) if sizes["cold"] else None, figures=lambda: figures
     )
 
 
-def drop_from_cache(path: Path) -> None:
+def _drop_from_cache(path: Path) -> None:
     """Let the next reader of a file go to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     os.fsync(descriptor)

@@ -20,7 +20,14 @@ Figures = dict[str, list[float]]
 """By name of the figure, one value for each round."""
 
 
-def measure(row: Row, folder: Path, *, quick: bool, profile_into: Path | None = None) -> dict[str, Any]:
+def measure(
+    row: Row,
+    folder: Path,
+    *,
+    quick: bool,
+    profile_into: Path | None = None,
+    before: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Return what :mod:`benchmarks.side_by_side.verdicts` reads: the figures of each arm by round.
 
     Ends the program where two arms computed different things.
@@ -30,8 +37,10 @@ def measure(row: Row, folder: Path, *, quick: bool, profile_into: Path | None = 
         folder: what its arms read, see :mod:`benchmarks.side_by_side.preparing`.
         quick: smaller sizes, a single round, and ours not a second time.
         profile_into: where a profile of our arm is written; None for none.
+        before: what was measured of a long row: one more round is added to it.
     """
-    rounds = 1 if quick else row.rounds
+    done = 0 if before is None else before["rounds"]
+    rounds = done + 1 if quick or before is not None else row.rounds
     wanted = row.arms if quick else row.all_arms()
     sizes = row.sized(quick=quick)
     with tempfile.TemporaryDirectory(prefix="cdml-bench-") as scratch, ExitStack() as open_arms:
@@ -42,15 +51,15 @@ def measure(row: Row, folder: Path, *, quick: bool, profile_into: Path | None = 
         if not row.long:
             _require_same(row, arms)
         times = [1 if row.long else _times(arm, row.shortest) for arm in arms]
-        figures: list[Figures] = [{} for _ in arms]
-        for number in range(rounds):
+        figures: list[Figures] = [_figures_of(arm.arm.name, before) for arm in arms]
+        for number in range(done, rounds):
             for found, taken in zip(
                 figures, _round(arms, times, _order(len(arms), number, long=row.long)), strict=True
             ):
                 for name in taken[0]:
                     found.setdefault(name, []).append(fmean(one[name] for one in taken))
             print(f"{row.name}: round {number + 1} of {rounds}", file=sys.stderr, flush=True)
-            if row.long and number == 0:
+            if row.long and number == done:
                 _require_same(row, arms)
         if profile_into is not None:
             profile_into.parent.mkdir(parents=True, exist_ok=True)
@@ -64,6 +73,10 @@ def measure(row: Row, folder: Path, *, quick: bool, profile_into: Path | None = 
         "load": round(os.getloadavg()[0], 2),
         "figures": {arm.arm.name: found for arm, found in zip(arms, figures, strict=True)},
     }
+
+
+def _figures_of(arm: str, before: Mapping[str, Any] | None) -> Figures:
+    return {} if before is None else {name: list(values) for name, values in before["figures"][arm].items()}
 
 
 def _order(arms: int, number: int, *, long: bool) -> list[int]:

@@ -22,13 +22,15 @@ class Work:
 
     ``run`` is timed; it returns what it computed. ``before`` is called before each ``run`` and is not
     timed. ``amount`` is how many units of the row one ``run`` handles. ``figures`` are told after a run:
-    numbers other than times, by name.
+    numbers other than times, by name. ``profile`` tells where the last run's time went, if the arm knows it
+    better than a profiler of its process does.
     """
 
     run: Callable[[], Answers]
     before: Callable[[], None] | None = None
     amount: float = 1.0
     figures: Callable[[], Mapping[str, float]] | None = None
+    profile: Callable[[], str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +91,8 @@ class Row:
         rounds: of the full measurement; a quick one takes one.
         shortest: seconds that a timed run lasts at least; work that takes less is repeated.
         again: whether ours is timed a second time.
-        long: whether a run takes minutes: nothing is run to warm up, and each round asks every arm once, in
-            one order and then in the other.
+        long: whether a run takes minutes: nothing is run to warm up, each round asks every arm once, in one
+            order and then in the other, and rounds can be measured one at a time.
         limits: what limits ours, and what was tried, where an aim is missed.
     """
 

@@ -9,6 +9,7 @@ import pytest
 import benchmarks
 from benchmarks import (
     class_gaussians,
+    durability_cost,
     large_refresh,
     near_copies,
     refresh_estimators,
@@ -21,7 +22,9 @@ ROOT = Path(benchmarks.__file__).parent.parent
 
 
 @pytest.mark.parametrize(
-    "benchmark", [statistics_size, class_gaussians, near_copies, large_refresh], ids=lambda one: one.TABLES
+    "benchmark",
+    [statistics_size, class_gaussians, durability_cost, near_copies, large_refresh],
+    ids=lambda one: one.TABLES,
 )
 def test_the_last_result_stands_in_the_documentation(benchmark):
     result = read_results(ROOT / benchmark.RESULTS)[-1]

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import benchmarks.side_by_side.__main__ as command
 from benchmarks.side_by_side.answers import close_together, equal, same_lists
 from benchmarks.side_by_side.intervals import median_with_interval
 from benchmarks.side_by_side.preparing import Preparation
@@ -25,6 +26,11 @@ def add_up(folder: Path, sizes: Sizes) -> Work:
     return Work(
         lambda: {"sum": sum(numbers) + sizes.get("off", 0)}, figures=lambda: {"numbers": len(numbers)}
     )
+
+
+def telling(folder: Path, sizes: Sizes) -> Work:
+    """An arm that tells its own profile."""
+    return replace(add_up(folder, sizes), profile=lambda: "all of it went into adding\n")
 
 
 def prepared(folder: Path, sizes: Sizes) -> None:
@@ -75,6 +81,51 @@ def test_in_a_long_row_what_was_computed_is_compared_after_the_first_round(tmp_p
     one = replace(row(off=1), long=True)
     with pytest.raises(SystemExit, match="computed different things"):
         measure(one, Preparation(tmp_path).folder(one, quick=True), quick=True)
+
+
+def test_a_long_row_can_be_measured_one_round_at_a_time(tmp_path: Path) -> None:
+    one = replace(row(), long=True, rounds=1)
+    folder = Preparation(tmp_path).folder(one, quick=False)
+    first = measure(one, folder, quick=False)
+    second = measure(one, folder, quick=False, before=first)
+    assert (first["rounds"], second["rounds"]) == (1, 2)
+    for arm, figures in second["figures"].items():
+        assert figures["seconds"][:1] == first["figures"][arm]["seconds"]
+        assert len(figures["seconds"]) == len(figures["numbers"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        pytest.param(["triplet_loss"], "triplet_loss: its rounds are short", id="a row of short rounds"),
+        pytest.param(
+            ["end_to_end"], "end_to_end: nothing is recorded yet", id="a row that was never measured"
+        ),
+    ],
+)
+def test_no_round_is_added_to_what_cannot_have_one(
+    asked: list[str], said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(command, "RESULTS", tmp_path)
+    with pytest.raises(SystemExit, match=said):
+        command.main([*asked, "--more"])
+
+
+def test_no_round_is_added_to_one_of_another_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(command, "RESULTS", tmp_path)
+    (long,) = (one for one in command.all_rows() if one.name == "end_to_end")
+    before = {"sizes": long.sized(quick=False), "environment": {"processor": "another"}}
+    (tmp_path / "end_to_end.json").write_text(json.dumps(before))
+    with pytest.raises(SystemExit, match="another machine; measure it without --more"):
+        command.main(["end_to_end", "--more"])
+
+
+def test_an_arm_that_knows_where_its_time_went_tells_it_instead_of_a_profiler(tmp_path: Path) -> None:
+    telling = replace(row(), arms=(Arm(OURS, "tests.benchmarks.test_side_by_side:telling"),))
+    measure(
+        telling, Preparation(tmp_path).folder(telling, quick=True), quick=True, profile_into=tmp_path / "p"
+    )
+    assert (tmp_path / "p").read_text() == "all of it went into adding\n"
 
 
 def test_neighbouring_rows_that_read_the_same_share_it(tmp_path: Path) -> None:
