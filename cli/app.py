@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 from collections.abc import MutableMapping
-from gc import set_threshold
 from typing import Annotated, Any, cast
 
 import typer
@@ -74,7 +75,7 @@ COMMANDS = (
 )
 """In the order in which they are listed."""
 
-RARELY = 20_000, 20, 50
+RARELY = 20_000, 100, 10
 """Libraries make hundreds of thousands of objects that stay: looking through them again and again for garbage
 would take a good part of every command that imports torch."""
 
@@ -89,7 +90,8 @@ def command_line() -> TyperGroup:
 
 def main() -> None:
     """Run the command line and exit."""
-    set_threshold(*RARELY)
+    gc.set_threshold(*RARELY)
+    atexit.register(gc.freeze)  # nor are they looked through at the end: half a second, and all goes anyway
     command_line()(prog_name="cdml")
 
 

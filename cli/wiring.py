@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from storage.store import WorkspaceStore
     from storage.workspace import Workspace
 
-UNLOADING = 0.8
+UNLOADING = 0.1
 """What ending a process takes, as a share of what loading its libraries took."""
 
 

@@ -13,21 +13,17 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.nn.utils import skip_init
-
-from continual_dml.embedding.module_paths import replace_module
 
 
 def use_processor_layers(backbone: nn.Module) -> None:
     """Exchange layers of ``backbone`` in place; its weights, their names and what it computes stay."""
-    for path, module in list(backbone.named_modules()):
-        made: nn.Module | None = None
+    for module in backbone.modules():
+        # Another class for the same fields, as torch's parametrisations do it. Making a layer without drawing
+        # weights for it goes through code of torch that loads sympy, which takes longer than all of this.
         if type(module) is nn.Conv2d and _is_strided_depthwise(module):
-            made = StridedDepthwise.of(module)
+            module.__class__ = StridedDepthwise
         elif type(module) is nn.ReLU6 and module.inplace:
-            made = ClampedInPlace(inplace=True)
-        if made is not None:
-            replace_module(backbone, path, made.train(module.training))
+            module.__class__ = ClampedInPlace
 
 
 class ClampedInPlace(nn.ReLU6):
@@ -42,23 +38,6 @@ class ClampedInPlace(nn.ReLU6):
 
 class StridedDepthwise(nn.Conv2d):
     """A convolution of each channel by itself, with strides."""
-
-    @classmethod
-    def of(cls, convolution: nn.Conv2d) -> StridedDepthwise:
-        """Return one that has the weights of ``convolution``; no number is drawn for it."""
-        made = skip_init(  # type: ignore[no-untyped-call]
-            cls,
-            convolution.in_channels,
-            convolution.out_channels,
-            convolution.kernel_size,
-            stride=convolution.stride,
-            padding=convolution.padding,
-            dilation=convolution.dilation,
-            groups=convolution.groups,
-            bias=convolution.bias is not None,
-        )
-        made.weight, made.bias = convolution.weight, convolution.bias
-        return cast("StridedDepthwise", made)
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's name
         """Return (B, C, H', W') of (B, C, H, W)."""

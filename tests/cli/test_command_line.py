@@ -49,6 +49,17 @@ def test_a_call_imports_the_command_that_it_names_and_no_other():
     assert imported == {"cli.commands.tasks"}
 
 
+def test_at_its_end_no_command_looks_for_garbage_in_all_that_was_imported():
+    ending = (
+        "atexit.register(lambda: print(gc.get_freeze_count() > 1000))"  # called after what main registers
+    )
+    program = f"import atexit, gc\n{ending}\nfrom cli.app import main\nmain()"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == [f"cdml {__version__}", "True"]
+
+
 def test_completion_is_installed_for_the_program_and_by_no_command():
     whole = command_line()
     offered = {option for option in (each.name for each in whole.params) if "completion" in str(option)}

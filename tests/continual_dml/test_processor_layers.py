@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 
+import continual_dml
 from continual_dml.embedding.processor_layers import (
     ClampedInPlace,
     StridedDepthwise,
     use_processor_layers,
 )
+
+ROOT = Path(continual_dml.__file__).parent.parent
 
 
 def layers() -> nn.Sequential:
@@ -88,3 +95,18 @@ def test_weights_that_are_frozen_get_no_gradient():
     assert network[2].weight.grad is None
     assert network[2].bias.grad is None
     assert learned_ones[1].abs().sum() > 0
+
+
+def test_a_network_is_made_without_loading_symbolic_algebra():
+    program = (
+        "import sys\n"
+        "from continual_dml.embedding.embedder import build_embedder\n"
+        "from continual_dml.settings import ModelSettings\n"
+        "network = build_embedder(ModelSettings(image_side_pixels=32), None, seed=0)\n"
+        "kinds = {type(module).__name__ for module in network.modules()}\n"
+        "print('StridedDepthwise' in kinds, 'sympy' in sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert done.stdout.split() == ["True", "False"]
