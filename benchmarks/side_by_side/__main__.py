@@ -2,7 +2,7 @@
 
 ``python -m benchmarks.side_by_side`` measures all rows, on an otherwise idle machine, or those that are
 named. A row's result replaces the one that was recorded for it; where a round takes many minutes, ``--more``
-adds one to it instead. ``--render`` writes the table of all of them.
+adds one to it instead. ``--render`` writes the table of all of them, and a few into the README.
 """
 
 from __future__ import annotations
@@ -22,12 +22,14 @@ from benchmarks.documents import replace_tables
 from benchmarks.side_by_side.preparing import Preparation
 from benchmarks.side_by_side.rounds import measure
 from benchmarks.side_by_side.rows import Row
+from benchmarks.side_by_side.summary import summary
 from benchmarks.side_by_side.tables import table
 from benchmarks.side_by_side.verdicts import is_void, noise
 from cli.machine import environment
 
 RESULTS, PROFILES = Path("benchmarks/results/rows"), Path("benchmarks/results/profiles")
 DOCUMENT, TABLES = Path("docs/benchmarks.md"), "side by side"
+README, SHORT = Path("README.md"), "speed"
 TRIES = 3
 """A void measurement is taken again."""
 
@@ -52,13 +54,17 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--quick", action="store_true", help="smaller sizes, one round, nothing recorded")
     parser.add_argument("--more", action="store_true", help="add a round to what is recorded of long rows")
     parser.add_argument("--profile", action="store_true", help=f"write where our time goes into {PROFILES}")
-    parser.add_argument("--render", action="store_true", help=f"put what is recorded into {DOCUMENT}")
+    parser.add_argument(
+        "--render", action="store_true", help=f"put what is recorded into {DOCUMENT} and {README}"
+    )
     options = parser.parse_args(arguments)
     unknown = set(options.rows) - set(rows)
     if unknown:
         parser.error(f"no row {', '.join(sorted(unknown))}; there are {', '.join(rows)}")
     if options.render:
-        replace_tables(DOCUMENT, TABLES, table(list(rows.values()), recorded(RESULTS)))
+        measured = recorded(RESULTS)
+        replace_tables(DOCUMENT, TABLES, table(list(rows.values()), measured))
+        replace_tables(README, SHORT, summary(list(rows.values()), measured))
         return
     if options.more and (options.quick or not options.rows):
         parser.error("--more takes the names of rows, and not --quick")

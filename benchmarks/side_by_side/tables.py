@@ -32,10 +32,10 @@ def _line(row: Row, result: Mapping[str, Any], verdict: Verdict) -> str:
     target, figures = verdict.target, result["figures"]
     theirs = ""
     if target.against is not None:
-        theirs = _figure(row, target.figure, median_of(figures, target.against, target.figure))
+        theirs = figure_text(row, target.figure, median_of(figures, target.against, target.figure))
     cells = [
         row.title if target.of == OURS else f"{row.title}, {target.of}",
-        _figure(row, target.figure, median_of(figures, target.of, target.figure)),
+        figure_text(row, target.figure, median_of(figures, target.of, target.figure)),
         target.against or "",
         theirs,
         str(verdict.found) if target.against is not None else "",
@@ -50,12 +50,13 @@ def aim(row: Row, target: Target) -> str:
     """Return an aim in words."""
     lower = target.at_least > float("-inf")
     bound = target.at_least if lower else target.at_most
-    said = f"{bound:g}x" if target.against is not None else _figure(row, target.figure, bound)
+    said = f"{bound:g}x" if target.against is not None else figure_text(row, target.figure, bound)
     what = "" if target.figure == "seconds" else f" {_name(target.figure)}"
     return f"{'>=' if lower else '<='} {said}{what if target.against else ''}"
 
 
-def _figure(row: Row, name: str, value: float) -> str:
+def figure_text(row: Row, name: str, value: float) -> str:
+    """Return a figure with its unit."""
     if name == "memory":
         return f"{shown(value)} MB"
     if name not in ("seconds", "processor"):

@@ -17,6 +17,9 @@ from benchmarks import (
     statistics_size,
 )
 from benchmarks.documents import read_results
+from benchmarks.side_by_side import __main__ as side_by_side
+from benchmarks.side_by_side.summary import summary
+from benchmarks.side_by_side.tables import table
 
 ROOT = Path(benchmarks.__file__).parent.parent
 
@@ -29,6 +32,12 @@ ROOT = Path(benchmarks.__file__).parent.parent
 def test_the_last_result_stands_in_the_documentation(benchmark):
     result = read_results(ROOT / benchmark.RESULTS)[-1]
     assert benchmark.table(result) in (ROOT / "docs/benchmarks.md").read_text(encoding="utf-8")
+
+
+def test_what_was_measured_side_by_side_stands_in_the_documentation_and_in_short_in_the_readme():
+    rows, results = side_by_side.all_rows(), side_by_side.recorded(ROOT / side_by_side.RESULTS)
+    assert table(rows, results) in (ROOT / "docs/benchmarks.md").read_text(encoding="utf-8")
+    assert summary(rows, results) in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_every_stream_of_the_comparison_of_drift_estimators_stands_in_the_documentation():

@@ -15,6 +15,7 @@ from benchmarks.side_by_side.intervals import median_with_interval
 from benchmarks.side_by_side.preparing import Preparation
 from benchmarks.side_by_side.rounds import measure
 from benchmarks.side_by_side.rows import AGAIN, OURS, Arm, Row, Sizes, Target, Work
+from benchmarks.side_by_side.summary import summary
 from benchmarks.side_by_side.tables import table
 from benchmarks.side_by_side.verdicts import is_void, noise, verdicts
 
@@ -195,6 +196,13 @@ def test_the_table_says_what_is_met_missed_and_void() -> None:
     missed = table(rows, {"sums": result([1.0] * 3, [1.5] * 3, [1.0] * 3)})
     assert "| **missed** |" in missed and "**adding up** misses >= 2x against theirs with 1.5." in missed
     assert "| void |" in table(rows, {"sums": result([1.0] * 3, [3.0] * 3, [2.0] * 3)})
+
+
+def test_in_short_a_row_is_one_line_against_one_peer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.side_by_side.summary.SHOWN", (("sums", "theirs"), ("unmeasured", "x")))
+    targets = (Target("memory", against="theirs"), Target(against="theirs", at_least=2.0))
+    found = summary([row(targets=targets)], {"sums": result([1.0] * 3, [3.0] * 3, [1.0] * 3)})
+    assert found.splitlines()[2:] == ["| adding up | 1 sums/s | 0.333 sums/s | theirs | 3 (3 to 3) |"]
 
 
 def test_answers_differ_by_shape_by_name_and_by_value() -> None:
