@@ -200,7 +200,7 @@ def test_the_table_says_what_is_met_missed_and_void() -> None:
 
 def test_in_short_a_row_is_one_line_against_one_peer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmarks.side_by_side.summary.SHOWN", (("sums", "theirs"), ("unmeasured", "x")))
-    targets = (Target("memory", against="theirs"), Target(against="theirs", at_least=2.0))
+    targets = (Target("processor", against="theirs"), Target(against="theirs", at_least=2.0))
     found = summary([row(targets=targets)], {"sums": result([1.0] * 3, [3.0] * 3, [1.0] * 3)})
     assert found.splitlines()[2:] == ["| adding up | 1 sums/s | 0.333 sums/s | theirs | 3 (3 to 3) |"]
 
