@@ -83,7 +83,6 @@ ROWS = (
         prepare=prepare,
         sizes={"items": 10_000, "categories": 1_000, "dimension": 128},
         quick={"items": 2_000, "categories": 200},
-        rounds=15,
         limits=(
             "Ours compares half as much; products of blocks are half of its time, looking through them the "
             "rest. Tried: blocks of 384 to 1,536 items, torch's threads within a product."

@@ -101,9 +101,8 @@ def without_classifier(name: str, network: nn.Module) -> nn.Module:
     replace_module(network, linear[-1], nn.Identity())
     for path, module in list(network.named_modules()):
         if isinstance(module, nn.Dropout) and path.split(".")[0] == linear[-1].split(".")[0]:
-            replace_module(
-                network, path, nn.Identity()
-            )  # dropout before the classifier would blur the features
+            # Dropout before the classifier would blur the features.
+            replace_module(network, path, nn.Identity())
     return network
 
 

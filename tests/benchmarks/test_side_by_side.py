@@ -198,10 +198,12 @@ def test_the_table_says_what_is_met_missed_and_void() -> None:
     assert "| void |" in table(rows, {"sums": result([1.0] * 3, [3.0] * 3, [2.0] * 3)})
 
 
-def test_in_short_a_row_is_one_line_against_one_peer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("benchmarks.side_by_side.summary.SHOWN", (("sums", "theirs"), ("unmeasured", "x")))
-    targets = (Target("processor", against="theirs"), Target(against="theirs", at_least=2.0))
-    found = summary([row(targets=targets)], {"sums": result([1.0] * 3, [3.0] * 3, [1.0] * 3)})
+def test_in_short_a_row_is_one_line_against_the_fastest_of_its_peers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.side_by_side.summary.SHOWN", ("sums", "unmeasured"))
+    targets = (Target(against="slower"), Target("processor", against="theirs"), Target(against="theirs"))
+    measured = result([1.0] * 3, [3.0] * 3, [1.0] * 3)
+    measured["figures"]["slower"] = {"seconds": [9.0] * 3, "processor": [9.0] * 3}
+    found = summary([row(targets=targets)], {"sums": measured})
     assert found.splitlines()[2:] == ["| adding up | 1 sums/s | 0.333 sums/s | theirs | 3 (3 to 3) |"]
 
 
