@@ -6,6 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+# Helpers that check say as much about what failed as tests do.
+for _folder in ("continual_dml", "faults", "journeys", "storage"):
+    pytest.register_assert_rewrite(f"tests.{_folder}")
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:

@@ -17,6 +17,7 @@ from storage.store import WorkspaceStore
 from storage.workspace import Workspace
 from tests.postgres_server import running_server
 from tests.storage.tiny_tasks import SMALL, image_file, on_circle, publish_task
+from tests.storage.viewed_galleries import copy_of, make_template
 
 
 def check_invariants(workspace: Workspace, expected_tasks: list[str]) -> None:
@@ -145,3 +146,14 @@ def small(workspace: Workspace, tmp_path: Path) -> Workspace:
     with WorkspaceStore(workspace) as store:
         publish_task(store, "birds", tmp_path / "images")
     return workspace
+
+
+@pytest.fixture(scope="session")
+def viewed_template(tmp_path_factory):
+    return make_template(tmp_path_factory.mktemp("view"))
+
+
+@pytest.fixture
+def three(viewed_template, tmp_path):
+    """Three tasks; the live generation computes the vectors of all."""
+    return copy_of(viewed_template, tmp_path)
