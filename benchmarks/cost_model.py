@@ -22,6 +22,7 @@ from benchmarks.documents import add_recording, append_result, read_results, rep
 from benchmarks.long_stream import SMALL_NETWORK
 from benchmarks.photos import GROCERY_TASKS, deal_photos
 from benchmarks.processes import DONE, cdml
+from benchmarks.workspace_bytes import bytes_by_kind
 from cli.machine import environment
 from streams.glyphs import render_task
 
@@ -66,12 +67,6 @@ def task_folders(stream: Stream, data: Path, home: Path) -> list[Path]:
     return [home / "tasks" / name for name in ALPHABETS]
 
 
-def bytes_of(workspace: Path) -> int:
-    """Return the bytes of all files and folders of a workspace; what has several names counts once."""
-    files = {(status.st_dev, status.st_ino): status.st_size for status in map(os.stat, workspace.rglob("*"))}
-    return sum(files.values())
-
-
 def learned(stream: Stream, data: Path) -> list[dict[str, Any]]:
     """Learn a stream; return, for each task that was foretold, both sides of it."""
     rows = []
@@ -81,7 +76,7 @@ def learned(stream: Stream, data: Path) -> list[dict[str, Any]]:
         for number, folder in enumerate(task_folders(stream, data, home), 1):
             command = ("ingest-task", str(folder), "-w", str(workspace), *stream.options)
             dry = cdml(*command, "--dry-run", accepted=DONE) if number in FORETOLD else None
-            before = bytes_of(workspace)
+            before = bytes_by_kind(workspace)["total"]
             real = cdml(*command, accepted=(*DONE, REFUSED))
             if dry is None:
                 continue
@@ -99,7 +94,7 @@ def learned(stream: Stream, data: Path) -> list[dict[str, Any]]:
                     "took": {
                         "seconds": round(real.clock, 2),
                         "peak_mb": round(real.peak, 1),
-                        "growth_mb": round((bytes_of(workspace) - before) / 1e6, 2),
+                        "growth_mb": round((bytes_by_kind(workspace)["total"] - before) / 1e6, 2),
                     },
                     "processor_seconds": round(real.processor, 2),
                     "stages": {"foretold": foretold["stages"], "took": real.document["seconds"]},

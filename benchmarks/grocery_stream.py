@@ -9,11 +9,8 @@ nothing, and ``--render`` writes the tables of docs/benchmarks.md from it.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 import zipfile
@@ -24,6 +21,7 @@ from typing import Any
 from benchmarks.documents import append_result, read_results, replace_tables
 from benchmarks.grocery_tables import render
 from benchmarks.photos import GROCERY_TASKS
+from benchmarks.processes import DONE, cdml
 from cli.machine import environment
 from streams.splits import write_split
 
@@ -94,16 +92,17 @@ def run(arm: Arm, seed: int, scratch: Path, options: argparse.Namespace) -> dict
     home = Path(tempfile.mkdtemp(dir=scratch))
     tasks = write_split(scratch / "all", home / "tasks", GROCERY_TASKS, seed)
     began = time.perf_counter()
-    _cdml(home, "init", "--weights", str(options.weights), "--image-side", str(options.image_side))
+    where = ("-w", str(home / "workspace"))
+    cdml("init", *where, "--weights", str(options.weights), "--image-side", str(options.image_side))
     for number, task in enumerate(tasks):
         steps = options.first_steps if number == 0 else options.later_steps
         settings = ("--steps", str(steps), "--seed", str(seed))
         later = arm.later_options if number else ()
-        _cdml(home, "ingest-task", str(task), *arm.options, *later, *settings)
+        cdml("ingest-task", str(task), *where, *arm.options, *later, *settings, accepted=DONE)
         if arm.deletes_images:
             shutil.rmtree(task)
-    report = json.loads(_cdml(home, "report"))
-    status = json.loads(_cdml(home, "status"))
+    report = cdml("report", *where).document
+    status = cdml("status", *where).document
     seconds = time.perf_counter() - began
     shutil.rmtree(home)
     return {
@@ -122,23 +121,6 @@ def without_paths(report: dict[str, Any]) -> dict[str, Any]:
     """Return the report without the temporary folders that it was made in."""
     tasks = [{name: value for name, value in task.items() if name != "source"} for task in report["tasks"]]
     return {**report, "tasks": tasks}
-
-
-def _cdml(home: Path, *arguments: str) -> str:
-    command = [
-        sys.executable,
-        "-m",
-        "cli.app",
-        *arguments,
-        "--workspace",
-        str(home / "workspace"),
-        "--json",
-        "-q",
-    ]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    if done.returncode not in (0, 3):  # 3: done, with files in quarantine
-        sys.exit(f"{' '.join(command)} ended with {done.returncode}: {done.stderr}")
-    return done.stdout
 
 
 def _options() -> argparse.Namespace:

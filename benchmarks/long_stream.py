@@ -10,7 +10,6 @@ one is kept aside, and both tasks are learned again and again in turn.
 from __future__ import annotations
 
 import argparse
-import random
 import shutil
 import sys
 import tempfile
@@ -24,6 +23,8 @@ import numpy as np
 
 from benchmarks.documents import add_recording, append_result, read_results, replace_tables
 from benchmarks.processes import NOT_JUDGED, Ran, cdml
+from benchmarks.side_by_side.intervals import median_with_interval
+from benchmarks.workspace_bytes import bytes_by_kind
 from cli.machine import environment
 from streams.glyphs import GLYPH_TASKS, render_task
 
@@ -35,7 +36,6 @@ SHOWN = (1, 2, 5, 10, 20, 30, 40, 50)
 SMALL_NETWORK = ("--backbone", "conv4", "--weights", "none", "--image-side", "32", "--no-flip")
 AROUND = 2
 """So many tasks on either side of the fifth and before the last are taken together with it."""
-GROUPS = ("statistics", "drift", "items", "vectors", "index", "queries", "asked", "catalogue", "model")
 
 
 def draw(home: Path, tasks: int, seed: int) -> list[Path]:
@@ -54,22 +54,6 @@ def draw(home: Path, tasks: int, seed: int) -> list[Path]:
             shutil.move(home / "all" / name, folder / name)
         folders.append(folder)
     return folders
-
-
-def sizes(workspace: Path) -> dict[str, int]:
-    """Return the bytes of the workspace's files by kind, and of all of them; a linked file counts once."""
-    found = dict.fromkeys((*GROUPS, "total"), 0)
-    seen: set[tuple[int, int]] = set()
-    for path in workspace.rglob("*"):
-        status = path.stat()
-        if not path.is_file() or (status.st_dev, status.st_ino) in seen:
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        group = path.name.split("-")[0].split(".")[0]
-        found["total"] += status.st_size
-        if path.parent.parent.name == "gen" and group in found:
-            found[group] += status.st_size
-    return found
 
 
 @dataclass(frozen=True)
@@ -133,16 +117,9 @@ def run(tasks: int, steps: int | None, seed: int, rounds: int) -> dict[str, Any]
             done = stream.learn(folder, workspace)
             shutil.rmtree(folder)
             took, stages = used(done), done.document["seconds"]
-            rows.append({**took, "stages": stages, "bytes": sizes(workspace)})
+            rows.append({**took, "stages": stages, "bytes": bytes_by_kind(workspace)})
             print(f"{folder.name}: {took} {stages}", flush=True)
         return {"rows": rows, "in_turn": stream.in_turn(rounds) if rounds else []}
-
-
-def interval(ratios: Sequence[float]) -> tuple[float, float, float]:
-    """Return the median and a 95 % interval of it, by drawing rounds again."""
-    drawn = random.Random(0)
-    medians = sorted(median(drawn.choices(ratios, k=len(ratios))) for _ in range(2000))
-    return float(median(ratios)), float(medians[50]), float(medians[-51])
 
 
 def ratio(rows: Sequence[Mapping[str, Any]], what: str) -> float:
@@ -202,7 +179,7 @@ def _in_turn(result: Mapping[str, Any]) -> list[str]:
         "",
     ]
     for name, what in _COMPARED:
-        middle, low, high = interval([late[what] / early[what] for early, late in rounds])
+        middle, low, high = median_with_interval([late[what] / early[what] for early, late in rounds])
         early, late = (median(one[place][what] for one in rounds) for place in (0, 1))
         lines.append(f"- {name}: **{middle:.3f}** ({low:.3f} to {high:.3f}); {early:.1f} and {late:.1f}")
     return lines

@@ -25,7 +25,7 @@ from benchmarks.large_refresh import multiply
 from benchmarks.photos import deal_photos, shared_file
 from benchmarks.processes import DONE, NOT_JUDGED, Ran, cdml
 from benchmarks.scaling_tables import CONSTANT, curve_table
-from benchmarks.workspace_bytes import own_bytes
+from benchmarks.workspace_bytes import bytes_by_kind, own_bytes
 from cli.machine import environment
 
 RESULTS, DOCUMENT, TABLES = Path("benchmarks/results/scaling.jsonl"), Path("docs/benchmarks.md"), "scaling"
@@ -129,7 +129,7 @@ def tasks(home: Path, rounds: int) -> dict[str, Any]:
     for folder in long_stream.draw(home, TASKS, 0):
         done = stream.learn(folder, workspace)
         shutil.rmtree(folder)
-        disk = long_stream.sizes(workspace)
+        disk = bytes_by_kind(workspace)
         seconds = done.document["seconds"]
         rows.append(
             {

@@ -37,7 +37,7 @@ def prepare(folder: Path, sizes: Sizes) -> None:
 def learned(folder: Path, sizes: Sizes) -> Work:
     """Learn one of the two in a copy of the workspace as it was before."""
     from benchmarks.long_stream import Stream
-    from benchmarks.long_stream import sizes as bytes_of
+    from benchmarks.workspace_bytes import bytes_by_kind
 
     number = sizes["late"] if sizes["is_late"] else EARLY
     kept = folder / "kept" / f"task-{number:02d}"
@@ -48,7 +48,7 @@ def learned(folder: Path, sizes: Sizes) -> Work:
     def before() -> None:
         shutil.rmtree(again, ignore_errors=True)
         shutil.copytree(kept / "workspace", again)
-        told["bytes before"] = bytes_of(again)["total"]
+        told["bytes before"] = bytes_by_kind(again)["total"]
 
     def run() -> dict[str, Any]:
         done = stream.learn(kept / "task", again)
@@ -56,7 +56,7 @@ def learned(folder: Path, sizes: Sizes) -> Work:
         return {"learned": [1]}
 
     def figures() -> Mapping[str, float]:
-        after = bytes_of(again)
+        after = bytes_by_kind(again)
         return {
             "peak_MB": told["peak"],
             "statistics_MB": after["statistics"] / 1e6,
