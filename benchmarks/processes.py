@@ -6,9 +6,10 @@ import json
 import os
 import subprocess
 import sys
-import time
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 NOT_JUDGED = ("--min-recall", "0", "--max-forgetting", "1")
@@ -17,9 +18,21 @@ DONE = (0, 3)
 """Exit codes of a command that did what it was asked; 3: with files in quarantine."""
 
 
+_STARTER = Path(__file__).with_name("measured_command.py")
+
+
+@dataclass(frozen=True, slots=True)
+class Took:
+    """Seconds of a command on the clock and of the processor, and its peak memory in MB."""
+
+    clock: float
+    processor: float
+    peak: float
+
+
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """What a command printed, its seconds on the clock and of the processor, and its peak memory in MB."""
+    """The document that a command printed, and what it took."""
 
     document: dict[str, Any]
     clock: float
@@ -38,15 +51,23 @@ def environment_of_commands() -> dict[str, str]:
     return known
 
 
+def measured(*command: str, accepted: Sequence[int] = (0,)) -> tuple[str, Took]:
+    """Run a command; return what it printed and what it took.
+
+    The benchmark ends where its exit code is not ``accepted``.
+    """
+    with tempfile.NamedTemporaryFile("r", suffix=".json") as report:
+        started = [sys.executable, "-I", "-S", str(_STARTER), report.name, *command]
+        done = subprocess.run(
+            started, stdout=subprocess.PIPE, text=True, env=environment_of_commands(), check=False
+        )
+        if done.returncode not in accepted:
+            sys.exit(f"{' '.join(command)} ended with {done.returncode}")
+        return done.stdout, Took(**json.load(report))
+
+
 def cdml(*arguments: str, accepted: Sequence[int] = (0,)) -> Ran:
     """Run a command of cdml; the benchmark ends where its exit code is not ``accepted``."""
-    command = [sys.executable, "-m", "cli.app", "--json", "-q", *arguments]
-    begin = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment_of_commands())
-    output = process.stdout.read() if process.stdout else ""
-    _, status, used = os.wait4(process.pid, 0)
-    clock = time.perf_counter() - begin
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode not in accepted:
-        sys.exit(f"cdml {arguments[0]} ended with {process.returncode}")
-    return Ran(json.loads(output), clock, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+    command = (sys.executable, "-m", "cli.app", "--json", "-q", *arguments)
+    output, took = measured(*command, accepted=accepted)
+    return Ran(json.loads(output), took.clock, took.processor, took.peak)
