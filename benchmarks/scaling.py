@@ -191,7 +191,8 @@ def rendered(results: Iterable[Mapping[str, Any]]) -> str:
     last = {result["curve"]: result for result in results}
     for name, result in last.items():
         machine = ", ".join(f"{what} {value}" for what, value in result["environment"].items())
-        lines += [f"**{name}**; medians of {result['rounds']} rounds; {machine}.", ""]
+        middle = "a task and its neighbours" if name == "tasks" else f"{result['rounds']} rounds"
+        lines += [f"**{name}**; medians of {middle}; {machine}.", ""]
         lines += [*curve_table(result, MOST[name]), ""]
     return "\n".join(lines).rstrip()
 

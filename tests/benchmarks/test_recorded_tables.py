@@ -9,11 +9,14 @@ import pytest
 import benchmarks
 from benchmarks import (
     class_gaussians,
+    cost_model,
     durability_cost,
     large_refresh,
+    long_stream,
     near_copies,
     refresh_estimators,
     refresh_tables,
+    scaling,
     statistics_size,
 )
 from benchmarks.documents import read_results
@@ -32,6 +35,12 @@ ROOT = Path(benchmarks.__file__).parent.parent
 def test_the_last_result_stands_in_the_documentation(benchmark):
     result = read_results(ROOT / benchmark.RESULTS)[-1]
     assert benchmark.table(result) in (ROOT / "docs/benchmarks.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("benchmark", [cost_model, long_stream, scaling], ids=lambda one: one.TABLES)
+def test_all_results_together_stand_in_the_documentation(benchmark):
+    tables = benchmark.rendered(read_results(ROOT / benchmark.RESULTS))
+    assert tables in (ROOT / "docs/benchmarks.md").read_text(encoding="utf-8")
 
 
 def test_what_was_measured_side_by_side_stands_in_the_documentation_and_in_short_in_the_readme():
