@@ -9,7 +9,7 @@ photos; after each task all are asked with every test photo so far, in the galle
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,8 +32,9 @@ def prepare(folder: Path, sizes: Sizes) -> None:
 def ours(folder: Path, sizes: Sizes) -> Work:
     """The commands that a user types, each in a process of its own."""
     from benchmarks.processes import DONE, NOT_JUDGED, cdml
+    from benchmarks.stage_seconds import stage_table
 
-    parts: list[dict[str, float]] = []
+    parts: dict[str, dict[str, float]] = {}
 
     def learned() -> dict[str, Any]:
         parts.clear()
@@ -47,14 +48,14 @@ def ours(folder: Path, sizes: Sizes) -> Work:
                 ran = cdml(
                     "ingest-task", str(task), *where, *options, *EVERYTHING, *NOT_JUDGED, accepted=DONE
                 )
-                parts.append({**ran.document["seconds"], "command": ran.clock})
+                parts[f"task {number + 1}"] = {**ran.document["seconds"], "command": ran.clock}
             report = cdml("report", *where).document
         return {
             "last": report["recall_at_k"]["1"][-1],
             "queries": [task["query_images"] for task in report["tasks"]],
         }
 
-    return replace(_work(learned), profile=lambda: _told(parts))
+    return replace(_work(learned), profile=lambda: stage_table(parts))
 
 
 def theirs(folder: Path, sizes: Sizes) -> Work:
@@ -80,16 +81,6 @@ def theirs(folder: Path, sizes: Sizes) -> Work:
 
 def _tasks(folder: Path) -> list[Path]:
     return sorted((folder / "tasks").iterdir())
-
-
-def _told(parts: Sequence[Mapping[str, float]]) -> str:
-    """Return the seconds of each part of each ingest, as ingests tell them, as lines of text."""
-    head = [*(f"task {number}" for number in range(1, len(parts) + 1)), "all"]
-    lines = [f"{'seconds of':16}" + "".join(f"{name:>9}" for name in head)]
-    for name in parts[0]:
-        of_tasks = [part[name] for part in parts]
-        lines.append(f"{name:16}" + "".join(f"{seconds:9.2f}" for seconds in (*of_tasks, sum(of_tasks))))
-    return "\n".join(lines) + "\n"
 
 
 def _work(learned: Callable[[], dict[str, Any]]) -> Work:
