@@ -24,6 +24,6 @@ ROWS = (
         same=mean_apart(APART),
         prepare=prepare,
         sizes={"photos": 64, "megapixels": 6.0, "stored": 252, "side": 224},
-        quick={"photos": 12},
+        quick={"photos": 16},
     ),
 )
