@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +10,10 @@ import pytest
 # Helpers that check say as much about what failed as tests do.
 for _folder in ("continual_dml", "faults", "journeys", "storage"):
     pytest.register_assert_rewrite(f"tests.{_folder}")
+
+# What a shell starts in the background ignores Ctrl-C; commands that tests interrupt would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
