@@ -22,22 +22,19 @@ _STARTER = Path(__file__).with_name("measured_command.py")
 
 
 @dataclass(frozen=True, slots=True)
-class Took:
-    """Seconds of a command on the clock and of the processor, and its peak memory in MB."""
-
-    clock: float
-    processor: float
-    peak: float
-
-
-@dataclass(frozen=True, slots=True)
 class Ran:
-    """The document that a command printed, and what it took."""
+    """What a command printed, its seconds on the clock and of the processor, and its peak memory in MB."""
 
-    document: dict[str, Any]
+    output: str
     clock: float
     processor: float
     peak: float
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The JSON document that it printed."""
+        found: dict[str, Any] = json.loads(self.output)
+        return found
 
 
 def environment_of_commands() -> dict[str, str]:
@@ -51,11 +48,8 @@ def environment_of_commands() -> dict[str, str]:
     return known
 
 
-def measured(*command: str, accepted: Sequence[int] = (0,)) -> tuple[str, Took]:
-    """Run a command; return what it printed and what it took.
-
-    The benchmark ends where its exit code is not ``accepted``.
-    """
+def measured(*command: str, accepted: Sequence[int] = (0,)) -> Ran:
+    """Run a command; the benchmark ends where its exit code is not ``accepted``."""
     with tempfile.NamedTemporaryFile("r", suffix=".json") as report:
         started = [sys.executable, "-I", "-S", str(_STARTER), report.name, *command]
         done = subprocess.run(
@@ -63,11 +57,9 @@ def measured(*command: str, accepted: Sequence[int] = (0,)) -> tuple[str, Took]:
         )
         if done.returncode not in accepted:
             sys.exit(f"{' '.join(command)} ended with {done.returncode}")
-        return done.stdout, Took(**json.load(report))
+        return Ran(done.stdout, **json.load(report))
 
 
 def cdml(*arguments: str, accepted: Sequence[int] = (0,)) -> Ran:
     """Run a command of cdml; the benchmark ends where its exit code is not ``accepted``."""
-    command = (sys.executable, "-m", "cli.app", "--json", "-q", *arguments)
-    output, took = measured(*command, accepted=accepted)
-    return Ran(json.loads(output), took.clock, took.processor, took.peak)
+    return measured(sys.executable, "-m", "cli.app", "--json", "-q", *arguments, accepted=accepted)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 
 def stage_table(columns: Mapping[str, Mapping[str, float]]) -> str:
@@ -15,8 +15,10 @@ def stage_table(columns: Mapping[str, Mapping[str, float]]) -> str:
     all                  4.00     5.25
     """
     first, *_ = columns.values()
-    rows = {part: [f"{column[part]:.2f}" for column in columns.values()] for part in first}
-    return "".join(
-        f"{name:16}" + "".join(f"{cell:>9}" for cell in cells) + "\n"
-        for name, cells in {"seconds of": columns, **rows}.items()
-    )
+    lines = [_line("seconds of", columns)]
+    lines += [_line(part, (f"{column[part]:.2f}" for column in columns.values())) for part in first]
+    return "".join(lines)
+
+
+def _line(name: str, cells: Iterable[str]) -> str:
+    return f"{name:16}" + "".join(f"{cell:>9}" for cell in cells) + "\n"

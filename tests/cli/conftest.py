@@ -12,6 +12,7 @@ from typing import NamedTuple
 import pytest
 
 import cli
+from cli.option_table import OPTIONS
 
 ROOT = Path(cli.__file__).parent.parent
 RUN_AND_LIST_MODULES = """
@@ -32,6 +33,13 @@ class Finished(NamedTuple):
     out: str
     err: str
     modules: frozenset[str]
+
+
+@pytest.fixture
+def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting comes from a variable, whatever the environment of the tests says."""
+    for option in OPTIONS:
+        monkeypatch.delenv(option.variable, raising=False)
 
 
 @pytest.fixture

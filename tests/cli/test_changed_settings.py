@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from cli.option_table import OPTIONS
 from cli.settings import (
     NOT_IN_AN_INGEST,
     benchmark_settings,
@@ -17,11 +16,7 @@ from cli.settings import (
 from continual_dml.errors import SettingsError
 from continual_dml.settings import Settings
 
-
-@pytest.fixture(autouse=True)
-def no_variables(monkeypatch):
-    for option in OPTIONS:
-        monkeypatch.delenv(option.variable, raising=False)
+pytestmark = pytest.mark.usefixtures("no_variables")
 
 
 def test_set_reaches_every_section_and_the_last_change_wins():

@@ -17,10 +17,8 @@ SECRET = "postgresql+psycopg://someone:s3cr3t@host.example/db?password=s3cr3t"
 
 
 @pytest.fixture(autouse=True)
-def own_file(tmp_path, monkeypatch) -> Path:
+def own_file(tmp_path, monkeypatch, no_variables) -> Path:
     """Return the user's own file, in a folder of its own."""
-    for option in OPTIONS:
-        monkeypatch.delenv(option.variable, raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     file = tmp_path / "config" / "cdml" / "config.toml"
     file.parent.mkdir(parents=True)

@@ -93,9 +93,7 @@ def test_no_variable_is_documented_that_is_none():
     }
 
 
-def test_every_setting_is_documented_with_its_default(monkeypatch, tmp_path):
-    for option in OPTIONS:
-        monkeypatch.delenv(option.variable, raising=False)
+def test_every_setting_is_documented_with_its_default(monkeypatch, tmp_path, no_variables):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     rows = [
         [cell.strip() for cell in line.strip("|").split("|")]

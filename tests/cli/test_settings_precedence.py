@@ -25,11 +25,7 @@ from continual_dml.settings import GateSettings, Settings
 from storage.workspace import Workspace
 from storage.workspace_file import WorkspaceFile
 
-
-@pytest.fixture(autouse=True)
-def no_variables(monkeypatch):
-    for option in OPTIONS:
-        monkeypatch.delenv(option.variable, raising=False)
+pytestmark = pytest.mark.usefixtures("no_variables")
 
 
 def stored(**training):

@@ -11,7 +11,7 @@ import pytest
 
 from continual_dml.errors import SettingsError
 from continual_dml.memory.drift_doubt import MOST_DIRECTIONS
-from continual_dml.records import Generation, Role
+from continual_dml.records import Role
 from continual_dml.strategies.learner import Learner
 from continual_dml.strategies.state import group_names
 from continual_dml.workflows.delete_items import delete_items
@@ -244,12 +244,8 @@ def test_a_network_that_was_edited_after_the_first_task_is_named(
     path.write_text(path.read_text().replace("cohort = 1", "cohort = 2"))
     with pytest.raises(SettingsError, match=r"built with cohort 1, and cdml\.toml says 2"):
         ingest(task_folder(4), into=Workspace.open(workspace.root))
-    assert live(workspace) == before
-
-
-def live(workspace: Workspace) -> Generation:
     with WorkspaceReader(workspace) as reader:
-        return reader.generation
+        assert reader.generation == before
 
 
 def test_a_changed_image_counts_as_missing(task_folder: Draw, ingest: Ingest) -> None:
